@@ -1,0 +1,142 @@
+// Files: read-only mappings, bounded reads, and writes that are whole or not at all.
+#include "base/base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static Err file_open(int *fd, size_t *bytes, const char *path)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0) return err(ERR_FILE, "%s: cannot be opened: %s", path, strerror(errno));
+    struct stat info;
+    Err e = OK;
+    if (fstat(*fd, &info))
+        e = err(ERR_FILE, "%s: cannot be read: %s", path, strerror(errno));
+    else if (!S_ISREG(info.st_mode))
+        e = err(ERR_FILE, "%s: is not a regular file", path);
+    if (e.code)
+        close(*fd);
+    else
+        *bytes = (size_t)info.st_size;
+    return e;
+}
+
+Err file_map(File *out, const char *path)
+{
+    int fd;
+    size_t bytes;
+    Err e = file_open(&fd, &bytes, path);
+    if (e.code) return e;
+    File file = { .path = strdup(path), .bytes = bytes };
+    if (!file.path) e = err_memory(path);
+    if (!e.code && bytes) {
+        void *at = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (at == MAP_FAILED)
+            e = err(ERR_FILE, "%s: cannot be mapped: %s", path, strerror(errno));
+        else
+            file.at = at;
+    }
+    close(fd);
+    if (e.code)
+        free(file.path);
+    else
+        *out = file;
+    return e;
+}
+
+void file_unmap(File *file)
+{
+    if (file->at) munmap((void *)(uintptr_t)file->at, file->bytes);
+    free(file->path);
+    *file = (File){ 0 };
+}
+
+static Err read_all(Buf *out, int fd, const char *path, size_t limit)
+{
+    char block[16384];
+    for (;;) {
+        ssize_t n = read(fd, block, sizeof block);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return err(ERR_FILE, "%s: cannot be read: %s", path, strerror(errno));
+        if (n == 0) return OK;
+        if (out->n + (size_t)n > limit) return err(ERR_LIMIT, "%s: is larger than the %zu bytes allowed", path, limit);
+        buf_put(out, block, (size_t)n);
+        if (out->failed) return err_memory(path);
+    }
+}
+
+Err file_read(Buf *out, const char *path, size_t limit)
+{
+    int fd;
+    size_t bytes;
+    Err e = file_open(&fd, &bytes, path);
+    if (e.code) return e;
+    e = read_all(out, fd, path, limit);
+    close(fd);
+    if (!e.code && !out->at) buf_text(out, "");
+    if (!e.code && out->failed) e = err_memory(path);
+    return e;
+}
+
+static Err write_all(int fd, const char *path, Str content)
+{
+    while (content.n) {
+        ssize_t n = write(fd, content.at, content.n);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return err(ERR_FILE, "%s: cannot be written: %s", path, strerror(errno));
+        content.at += n;
+        content.n -= (size_t)n;
+    }
+    return OK;
+}
+
+Err file_write(const char *path, Str content)
+{
+    Buf beside = { 0 };
+    buf_printf(&beside, "%s.%ld.part", path, (long)getpid());
+    if (beside.failed) {
+        buf_free(&beside);
+        return err_memory(path);
+    }
+    int fd = open(beside.at, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    Err e = fd < 0 ? err(ERR_FILE, "%s: cannot be written: %s", path, strerror(errno)) : OK;
+    if (!e.code) {
+        e = write_all(fd, path, content);
+        if (!e.code && fsync(fd) && errno != EINVAL && errno != EROFS)
+            e = err(ERR_FILE, "%s: cannot be written: %s", path, strerror(errno));
+        close(fd);
+        if (!e.code && rename(beside.at, path)) e = err(ERR_FILE, "%s: cannot be written: %s", path, strerror(errno));
+        if (e.code) unlink(beside.at);
+    }
+    buf_free(&beside);
+    return e;
+}
+
+bool path_is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool path_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+Err path_join(char **out, const char *folder, const char *name)
+{
+    size_t n = strlen(folder);
+    Buf path = { 0 };
+    buf_printf(&path, "%s%s%s", folder, n && folder[n - 1] == '/' ? "" : "/", name);
+    if (path.failed) {
+        buf_free(&path);
+        return err_memory(folder);
+    }
+    *out = path.at;
+    return OK;
+}
