@@ -1,0 +1,68 @@
+// format: files of tensors. A folder with safetensors, a .safetensors file or a .gguf file becomes a Checkpoint: a read-only bag
+// of named tensors and typed metadata. Everything in a file is checked against the file's size before it is touched.
+#ifndef DURE_FORMAT_H
+#define DURE_FORMAT_H
+
+#include "base/base.h"
+#include "tensor/tensor.h"
+
+enum { RANK_MOST = 4 };
+
+typedef struct Stored {
+    Str name;
+    int file;        // index of the shard
+    uint64_t offset; // from the start of the file
+    uint64_t bytes;
+    Dtype dtype;
+    int rank;
+    int64_t shape[RANK_MOST]; // outermost first, also for GGUF
+} Stored;
+
+typedef enum CheckpointKind { CHECKPOINT_SAFETENSORS, CHECKPOINT_GGUF } CheckpointKind;
+
+typedef struct Checkpoint {
+    CheckpointKind kind;
+    char *path;   // as given
+    char *folder; // where the files lie beside each other
+    Arena arena;  // names, metadata
+    File *files;  // shards
+    int file_count;
+    Stored *tensors; // sorted by name
+    size_t tensor_count;
+    const Meta *config;      // config.json or the GGUF metadata; NULL when the folder has no config.json
+    const char *config_name; // path of what `config` came from, for errors
+} Checkpoint;
+
+typedef enum CheckpointParts {
+    CHECKPOINT_ALL,  // weights and config
+    CHECKPOINT_TEXT, // config if there is one, no weights: for tokenizer and template (GGUF: metadata)
+} CheckpointParts;
+
+// `path`: a folder, a *.safetensors file (its folder's config is used) or a *.gguf file. Errors name file, tensor or field, and
+// what was expected. In a folder: model.safetensors.index.json's shards, else model.safetensors, else a single *.safetensors, else
+// a single *.gguf. Mapped bytes are counted in `ledger` (may be NULL).
+Err checkpoint_open(Checkpoint **out, const char *path, CheckpointParts parts, Ledger *ledger, const Log *log);
+void checkpoint_close(Checkpoint *checkpoint);
+const Stored *checkpoint_find(const Checkpoint *checkpoint, Str name); // NULL: absent
+const uint8_t *checkpoint_data(const Checkpoint *checkpoint, const Stored *stored);
+// A text file beside the weights ("tokenizer.json"); *out empty and found=false when there is none. Not for GGUF files.
+Err checkpoint_side_file(const Checkpoint *checkpoint, const char *name, Buf *out, bool *found);
+// XXH3-128 over config, tokenizer and the sorted (name, dtype, shape, first and last 4 KiB) of the tensors.
+Err checkpoint_fingerprint(const Checkpoint *checkpoint, uint8_t out[16]);
+// The stored matrix of rank 2 (or one slice [i] of a rank-3 tensor: i in [0, shape[0])); rank 1 gives one row.
+Matrix stored_matrix(const Checkpoint *checkpoint, const Stored *stored, int64_t slice);
+
+// ---- Writing -------------------------------------------------------------------------------------------------------
+
+typedef struct TensorOut {
+    const char *name;
+    Dtype dtype; // with a safetensors name
+    int rank;
+    int64_t shape[RANK_MOST];
+    const void *data; // contiguous
+} TensorOut;
+
+// One safetensors file, tensors in the order given; `metadata` may be NULL (pairs of strings, NULL-terminated).
+Err safetensors_write(const char *path, const TensorOut *tensors, size_t count, const char *const *metadata);
+
+#endif

@@ -1,0 +1,76 @@
+// tensor: number formats and views of stored numbers. A format is one row of a constant table; adding one is a file and a row.
+#ifndef DURE_TENSOR_H
+#define DURE_TENSOR_H
+
+#include "base/base.h"
+
+typedef enum Dtype {
+    DTYPE_F32,
+    DTYPE_F16,
+    DTYPE_BF16,
+    DTYPE_F64,
+    DTYPE_I32,
+    DTYPE_I64,
+    DTYPE_Q4_0,
+    DTYPE_Q4_1,
+    DTYPE_Q5_0,
+    DTYPE_Q5_1,
+    DTYPE_Q8_0,
+    DTYPE_Q4_K,
+    DTYPE_Q5_K,
+    DTYPE_Q6_K,
+    DTYPE_COUNT
+} Dtype;
+
+enum { FORMAT_GROUP_LEAST = 16 }; // smallest group of Format.unpack
+
+// A number format. Rows of n elements are stored as n / block blocks of block_bytes; n is a multiple of block.
+// Sources of the block layouts: ggml-org/ggml:docs/gguf.md and the constants of the `gguf` Python package.
+typedef struct Format {
+    const char *name;        // "Q4_K"; as GGUF tools print it
+    const char *safetensors; // its name in a safetensors header, or NULL
+    int gguf;                // its number in GGUF, or -1
+    int64_t block;           // elements per block; 1 for plain numbers
+    size_t block_bytes;
+    // Exact values, as the `gguf` package's dequantize gives them bit for bit. `in` may lie at any address.
+    void (*decode)(float *out, const uint8_t *in, int64_t n);
+    // Integer codes for kernels that multiply in 8 bits; NULL for formats without. Element j of a row, in group
+    // g = j / group, is scale[g] * code[j] + minimum[g]; `minimum` is all zeros where the format has none (has_minimum false).
+    int group; // elements that share scale and minimum: 16 or 32; 0 without codes
+    bool has_minimum;
+    void (*unpack)(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n);
+} Format;
+
+const Format *format_of(Dtype dtype); // never NULL for a valid Dtype
+bool dtype_from_gguf(Dtype *out, uint32_t type);
+bool dtype_from_safetensors(Dtype *out, Str name);
+// Bytes of n elements; false on overflow or if n is not a multiple of the block.
+bool format_bytes(Dtype dtype, int64_t n, size_t *bytes);
+
+float f16_to_f32(uint16_t h);
+uint16_t f32_to_f16(float f); // to nearest, ties to even
+static inline float bf16_to_f32(uint16_t h)
+{
+    uint32_t bits = (uint32_t)h << 16;
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+uint16_t f32_to_bf16(float f); // to nearest, ties to even; NaN stays NaN
+
+// A weight matrix [rows, cols], used where it lies: `data` may have any address. A slice of a stored matrix is another Matrix.
+typedef struct Matrix {
+    Dtype format;
+    int64_t rows, cols;
+    const uint8_t *data; // NULL: absent
+    size_t row_stride;   // bytes from one row to the next
+    int64_t row0;        // place of the first row in the stored matrix, for formats whose scales form a grid
+} Matrix;
+
+static inline const uint8_t *matrix_row(const Matrix *m, int64_t row)
+{
+    return m->data + (size_t)row * m->row_stride;
+}
+Matrix matrix_rows(const Matrix *m, int64_t first, int64_t count); // a slice of rows
+
+#endif

@@ -1,0 +1,140 @@
+// text: between bytes and token ids. Tokenizer, chat templates (Jinja), forms of reply. Knows only base.
+//
+// What a user writes never becomes a special token: a rendered prompt carries, besides its bytes, the ranges that come from
+// messages rather than from the template; a guarded token matches only where no byte of it lies in such a range.
+#ifndef DURE_TEXT_H
+#define DURE_TEXT_H
+
+#include "base/base.h"
+
+typedef struct Range {
+    size_t begin, end; // bytes [begin, end)
+} Range;
+
+typedef struct Ids {
+    int32_t *at; // by malloc
+    size_t n, capacity;
+} Ids;
+
+Err ids_put(Ids *ids, int32_t id);
+void ids_free(Ids *ids);
+
+// ---- Tokenizer -----------------------------------------------------------------------------------------------------
+
+typedef struct Tokenizer Tokenizer;
+
+// From the text of a tokenizer.json. An unknown component is refused by name. `source` names the file in errors.
+Err tokenizer_from_json(Tokenizer **out, Str json, const char *source);
+// From GGUF metadata (tokenizer.ggml.*). An unknown model or pre-tokeniser is refused by name.
+Err tokenizer_from_gguf(Tokenizer **out, const Meta *meta);
+void tokenizer_free(Tokenizer *tokenizer);
+
+int32_t tokenizer_size(const Tokenizer *tokenizer); // highest id + 1
+// The id of a token by its exact content (added tokens as written, others in the vocabulary's own spelling); -1: none.
+int32_t tokenizer_id(const Tokenizer *tokenizer, Str content);
+bool tokenizer_is_special(const Tokenizer *tokenizer, int32_t id);
+// The token's content as text or bytes as decoding alone would give it; empty for an unknown id. Valid while the tokenizer lives.
+Str tokenizer_token(const Tokenizer *tokenizer, int32_t id);
+// Adds a token to those that match only outside message ranges; special tokens are guarded from the start. Unknown ids: ignored.
+Err tokenizer_guard(Tokenizer *tokenizer, int32_t id);
+
+typedef struct TokenizeOptions {
+    bool add_special;      // the post-processor's beginning and end tokens
+    bool plain;            // recognise no special tokens in the text
+    const Range *messages; // ascending, disjoint; in these no byte of a guarded token may lie
+    size_t message_count;
+} TokenizeOptions;
+
+// Ids equal to Hugging Face `tokenizers` on any input; ill-formed UTF-8 is read as U+FFFD for each maximal subpart.
+// Near-linear in the length. Thread-safe on one Tokenizer. Appends to *out.
+Err tokenize(const Tokenizer *tokenizer, Str text, const TokenizeOptions *options, Ids *out);
+// The text of ids as `tokenizers` decodes them (no clean-up); ids out of range are skipped. Appends to *out.
+Err detokenize(const Tokenizer *tokenizer, const int32_t *ids, size_t n, bool keep_special, Buf *out);
+
+// Decoding as ids arrive: emits whole characters only, holds back the rest. Joined, equal to detokenize of all.
+typedef struct Detokenizer {
+    const Tokenizer *tokenizer;
+    bool keep_special;
+    bool begun;
+    char held[64];
+    size_t held_n;
+} Detokenizer;
+
+Detokenizer detokenizer_new(const Tokenizer *tokenizer, bool keep_special);
+Err detokenizer_put(Detokenizer *d, int32_t id, Buf *out);
+Err detokenizer_end(Detokenizer *d, Buf *out); // what is held back, with U+FFFD where it is no character
+
+// ---- Templates -----------------------------------------------------------------------------------------------------
+
+typedef struct Template Template;
+
+// Parses Jinja as transformers sets it up: trim_blocks, lstrip_blocks, loop controls, `generation`, sandbox.
+Err template_parse(Template **out, Str source, const char *name);
+void template_free(Template *t);
+
+typedef struct Rendered {
+    Buf text;
+    Range *
+        messages; // ranges that come from messages, tools, documents and kwargs: ascending, disjoint, merged; by malloc
+    size_t message_count;
+} Rendered;
+
+void rendered_free(Rendered *rendered);
+
+// Renders with `variables`, a JSON object; all its strings are from-message but message roles that the API knows, the
+// strings at the top level named in `trusted` (special tokens; NULL-terminated list of names), and object keys.
+// `now`: seconds since the epoch and offset from UTC for strftime_now. Limits on depth, steps and output: errors with line and reason.
+typedef struct RenderClock {
+    int64_t seconds;
+    int32_t utc_offset;
+} RenderClock;
+
+Err template_render(const Template *t, const json_t *variables, const char *const *trusted, RenderClock now,
+                    Rendered *out);
+
+// ---- Chat ----------------------------------------------------------------------------------------------------------
+
+// A model's chat: template, special tokens as variables, form of reply.
+typedef struct Chat Chat;
+
+typedef struct ChatFiles {
+    Str template_text;      // chat_template.jinja or tokenizer.chat_template; empty: taken from tokenizer_config
+    Str tokenizer_config;   // JSON text or empty
+    Str special_tokens_map; // JSON text or empty
+    const Meta *gguf;       // or NULL: special tokens by id from here
+    const char *source;     // for errors
+} ChatFiles;
+
+Err chat_new(Chat **out, const ChatFiles *files,
+             Tokenizer *tokenizer); // guards the reply form's marks in the tokenizer
+void chat_free(Chat *chat);
+
+typedef struct ChatOptions {
+    const json_t *tools;  // array or NULL
+    const json_t *kwargs; // object or NULL: chat_template_kwargs
+    RenderClock now;
+    bool add_generation_prompt;
+} ChatOptions;
+
+// Checks the messages (array of objects, known roles, content a string, null or typed parts), then renders.
+Err chat_render(const Chat *chat, const json_t *messages, const ChatOptions *options, Rendered *out);
+
+// ---- Forms of reply ------------------------------------------------------------------------------------------------
+
+typedef enum CallSyntax { CALL_NONE, CALL_JSON, CALL_TAGGED, CALL_TYPED, CALL_LIST } CallSyntax;
+
+// How a model's reply is marked up. A constant table; chosen by the marks in template and vocabulary, not by architecture.
+typedef struct ReplyForm {
+    const char *name;
+    const char *reasoning_open, *reasoning_close; // or NULL
+    const char *call_open, *call_close;           // or NULL
+    CallSyntax calls;
+    bool strip_newlines;      // around reasoning, and before the answer
+    const char *const *marks; // every string that structures a prompt or reply, NULL-terminated: guarded where a token
+    const char *const *recognise; // strings that must all stand in the template or be tokens, NULL-terminated
+} ReplyForm;
+
+extern const ReplyForm *const reply_forms[]; // NULL-terminated; the last one is plain text and fits everything
+const ReplyForm *chat_reply_form(const Chat *chat);
+
+#endif
