@@ -1,0 +1,212 @@
+/* libdure: run language models from their published checkpoints.
+ *
+ * A model is files opened; an engine computes with a model; a session is one conversation in an engine.
+ *
+ *     dure_model_open -> dure_engine_new -> dure_session_new -> dure_session_feed_... -> dure_session_start
+ *     -> { dure_engine_step, dure_session_next }... -> dure_session_free -> dure_engine_free -> dure_model_close
+ *
+ * Every function that can fail returns 0 for success or a DureCode, and fills *error (may be NULL) with one sentence. What an
+ * out parameter pointed to is changed only on success. One engine and its sessions belong to one thread at a time, but for
+ * dure_session_cancel, which any thread may call. Two engines share nothing but the model, which is never written. Nothing here
+ * prints, exits, or reads the environment. Text is UTF-8. */
+#ifndef DURE_H
+#define DURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DURE_API __attribute__((visibility("default")))
+
+typedef enum DureCode {
+    DURE_OK = 0,
+    DURE_USAGE,       /* asked for something that has no meaning */
+    DURE_FILE,        /* cannot be opened or read */
+    DURE_FORMAT,      /* was read, and is damaged or lies */
+    DURE_UNSUPPORTED, /* well formed, but nothing here runs it */
+    DURE_MEMORY,      /* the system has no more */
+    DURE_LIMIT,       /* a limit would be passed */
+    DURE_CANCELLED,
+    DURE_INTERNAL
+} DureCode;
+
+typedef struct DureError {
+    int code; /* a DureCode */
+    char text[512];
+} DureError;
+
+typedef struct DureModel DureModel;
+typedef struct DureEngine DureEngine;
+typedef struct DureSession DureSession;
+
+/* Bytes and ids that the library gives away; free with dure_text_free, dure_ids_free. `at` is NUL-terminated. */
+typedef struct DureText {
+    char *at;
+    size_t n;
+} DureText;
+typedef struct DureIds {
+    int32_t *at;
+    size_t n;
+} DureIds;
+DURE_API void dure_text_free(DureText *text);
+DURE_API void dure_ids_free(DureIds *ids);
+
+DURE_API const char *dure_version(void);
+
+/* ---- Model ---- */
+
+typedef enum DureLogLevel { DURE_LOG_ERROR, DURE_LOG_WARNING, DURE_LOG_INFO, DURE_LOG_DEBUG } DureLogLevel;
+
+typedef struct DureModelOptions {
+    int text_only; /* 1: tokenizer and template alone; config and weights may be absent */
+    void (*log)(void *user, int level, const char *text); /* may be NULL */
+    void *log_user;
+} DureModelOptions;
+
+/* path: a folder, a .safetensors or a .gguf file. options may be NULL. */
+DURE_API int dure_model_open(DureModel **out, const char *path, const DureModelOptions *options, DureError *error);
+DURE_API void dure_model_close(DureModel *model);
+/* What the files hold, as one JSON object: family, sizes, layers, formats, tokenizer, template, faults, assumed values. Works for
+ * models that cannot run: `faults` then says why. `tensors` != 0 adds one entry per tensor. */
+DURE_API int dure_model_inspect(const DureModel *model, int tensors, DureText *json, DureError *error);
+/* {"temperature": ..., "top_p": ..., "top_k": ...} as generation_config.json recommends; {} when it does not. */
+DURE_API int dure_model_defaults(const DureModel *model, DureText *json, DureError *error);
+
+/* ---- Text ---- */
+
+typedef enum DureTokenizeFlags {
+    DURE_NO_SPECIAL = 1, /* add no beginning or end token, but recognise special tokens written in the text */
+    DURE_PLAIN = 2       /* neither */
+} DureTokenizeFlags;
+
+DURE_API int dure_tokenize(const DureModel *model, const char *text, size_t n, int flags, DureIds *out,
+                           DureError *error);
+DURE_API int dure_detokenize(const DureModel *model, const int32_t *ids, size_t n, int keep_special, DureText *out,
+                             DureError *error);
+/* The token's own text, for showing; empty for unknown ids. */
+DURE_API int dure_token_text(const DureModel *model, int32_t id, DureText *out, DureError *error);
+
+typedef struct DureRenderOptions {
+    const char *tools;  /* JSON array, or NULL */
+    const char *kwargs; /* JSON object for the template, or NULL */
+    int64_t now;        /* seconds since the epoch, for templates that ask the date */
+    int32_t utc_offset; /* seconds */
+    int no_generation_prompt;
+} DureRenderOptions;
+
+/* messages: JSON array of OpenAI-style messages. text and ids may each be NULL. What users wrote never becomes a special token. */
+DURE_API int dure_render(const DureModel *model, const char *messages, size_t n, const DureRenderOptions *options,
+                         DureText *text, DureIds *ids, DureError *error);
+
+/* ---- Engine ---- */
+
+typedef enum DureKvType { DURE_KV_DEFAULT, DURE_KV_F32, DURE_KV_BF16, DURE_KV_Q8 } DureKvType;
+
+typedef struct DureEngineOptions {
+    int64_t context;     /* most tokens of one session; 0: what the model allows and memory fits */
+    int threads;         /* 0: all processors */
+    int64_t chunk;       /* prompt tokens per step; 0: 512 */
+    int kv;              /* DureKvType; default: bf16, f32 under "scalar" */
+    const char *cpu;     /* scalar avx2 avx2vnni avx512 avx512vnni avx512bf16; NULL: the best that runs */
+    int64_t memory;      /* bytes that may be used; 0: what is available now */
+    int sessions;        /* sessions planned for; 0: 1 */
+    int64_t page_tokens; /* cache page; 0: 64; a multiple of 32 */
+} DureEngineOptions;
+
+/* The ledger: planned before anything is computed. Bytes. */
+typedef struct DurePlan {
+    int64_t mapped, resident, kv, work, limit;
+    int64_t context;
+    int threads;
+    const char *cpu; /* the level that runs */
+    const char *kv_type;
+} DurePlan;
+
+DURE_API int dure_engine_new(DureEngine **out, const DureModel *model, const DureEngineOptions *options,
+                             DureError *error);
+DURE_API void dure_engine_free(DureEngine *engine); /* its sessions must be freed before */
+DURE_API void dure_engine_plan(const DureEngine *engine, DurePlan *out);
+/* Advances every ready session by one batch: a chunk of its prompt, or one token. *advanced: how many; 0 means nothing to do. */
+DURE_API int dure_engine_step(DureEngine *engine, int *advanced, DureError *error);
+
+/* ---- Session ---- */
+
+typedef struct DureSampling {
+    double temperature;    /* 0: greedy */
+    int top_k;             /* 0: off */
+    double top_p;          /* 1: off */
+    double min_p;          /* 0: off */
+    double repeat_penalty; /* 1: off */
+    int repeat_window;     /* last tokens that it looks at; 0: 64; -1: all */
+    uint64_t seed;
+    int64_t max_tokens;      /* 0: until the end token or the context's end */
+    const char *const *stop; /* NULL-terminated list, or NULL; the stop string itself is not given out */
+    int ignore_end;          /* 1: end tokens are tokens like others */
+    int keep_special;        /* 1: special tokens appear in the text */
+} DureSampling;
+
+DURE_API void dure_sampling_default(DureSampling *out); /* temperature 0, everything off */
+
+typedef enum DureEventKind {
+    DURE_EVENT_PROMPT, /* prompt tokens were read: done of total */
+    DURE_EVENT_TEXT,   /* text, whole characters */
+    DURE_EVENT_END     /* the reply is over: reason */
+} DureEventKind;
+
+typedef enum DureReason { DURE_REASON_NONE, DURE_REASON_STOP, DURE_REASON_LENGTH, DURE_REASON_CANCELLED } DureReason;
+
+typedef struct DureEvent {
+    DureEventKind kind;
+    int64_t done, total; /* PROMPT */
+    const char *text;    /* TEXT: valid until the next call on this session */
+    size_t n;
+    DureReason reason; /* END */
+} DureEvent;
+
+typedef struct DureStats {
+    int64_t prompt_tokens; /* of the last reply's prompt, cached ones included */
+    int64_t cached_tokens; /* of these, found in the cache */
+    int64_t reply_tokens;  /* sampled, the end token included */
+    int64_t context_used;  /* tokens in the cache now */
+    double prompt_seconds, reply_seconds;
+} DureStats;
+
+DURE_API int dure_session_new(DureSession **out, DureEngine *engine, DureError *error);
+DURE_API void dure_session_free(DureSession *session);
+/* A new session with the same tokens in its cache; pages are shared until one of them writes. */
+DURE_API int dure_session_fork(DureSession **out, DureSession *session, DureError *error);
+
+/* What comes next in the session. _messages takes the whole conversation: what the cache already holds of it is kept. */
+DURE_API int dure_session_feed_tokens(DureSession *session, const int32_t *ids, size_t n, DureError *error);
+DURE_API int dure_session_feed_text(DureSession *session, const char *text, size_t n, int flags, DureError *error);
+DURE_API int dure_session_feed_messages(DureSession *session, const char *messages, size_t n,
+                                        const DureRenderOptions *options, DureError *error);
+DURE_API int dure_session_reset(DureSession *session, DureError *error); /* forgets all tokens */
+/* From now on dure_engine_step reads what was fed, then samples a reply. sampling NULL: read only, no reply. */
+DURE_API int dure_session_start(DureSession *session, const DureSampling *sampling, DureError *error);
+/* 1: *event holds the next result; 0: none waits. */
+DURE_API int dure_session_next(DureSession *session, DureEvent *event);
+DURE_API void dure_session_cancel(DureSession *session); /* any thread; the reply ends at the next step */
+DURE_API void dure_session_stats(const DureSession *session, DureStats *out);
+/* Ids of the whole session so far, fed and sampled. */
+DURE_API int dure_session_tokens(const DureSession *session, DureIds *out, DureError *error);
+
+/* Watching the numbers. Called from dure_engine_step; the arrays are valid during the call. */
+typedef struct DureWatch {
+    /* logits of every position when all_logits, else of those that are sampled from; position of the row's token */
+    void (*logits)(void *user, int64_t position, const float *logits, int64_t vocab);
+    /* inner states by the names of tests/golden: "embed", "layer00", "norm", "router01.logits", ... Either f or i is set. */
+    void (*tensor)(void *user, const char *name, const float *f, const int32_t *i, int64_t rows, int64_t cols);
+    void *user;
+    int all_logits;
+} DureWatch;
+DURE_API void dure_session_watch(DureSession *session, const DureWatch *watch); /* NULL: off; the struct is copied */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
