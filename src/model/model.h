@@ -1,0 +1,211 @@
+// model: one decoder, models as data. A Recipe says what a decoder is, Weights where its numbers lie, KvCache what it has seen,
+// a Batch what comes next. Families (families/) turn a config into a Recipe and map names; nothing else knows them.
+#ifndef DURE_MODEL_H
+#define DURE_MODEL_H
+
+#include "backend/backend.h"
+#include "base/base.h"
+#include "format/format.h"
+
+// ---- Recipe --------------------------------------------------------------------------------------------------------
+
+enum { ROPES_MOST = 4, NO_ROPE = -1, END_IDS_MOST = 16 };
+
+typedef enum AttentionKind { ATTENTION_GQA, ATTENTION_MLA } AttentionKind;
+typedef enum FfnKind { FFN_DENSE, FFN_MOE } FfnKind;
+typedef enum RopeScaling { ROPE_PLAIN, ROPE_LLAMA3, ROPE_DIVISORS } RopeScaling;
+
+// frequency[j] = theta^(-2j/d), then scaled. Llama 3: transformers:src/transformers/modeling_rope_utils.py and models/exaone 4.2.
+typedef struct Rope {
+    double theta;
+    int64_t d; // rotated elements per head
+    RopePairing pairing;
+    RopeScaling scaling;
+    double factor, low, high, original; // ROPE_LLAMA3
+    float amplitude;
+    const float *frequency; // [d / 2], filled by recipe_from
+} Rope;
+
+typedef struct LayerRecipe {
+    AttentionKind attention;
+    int64_t window;                              // keys seen, self included; 0: all
+    int rope;                                    // index into ropes, or NO_ROPE
+    NormKind norm_attention, norm_ffn;           // before the block
+    NormKind post_norm_attention, post_norm_ffn; // on the block's output, before it is added
+    NormKind qk_norm;                            // per head, before rope
+    FfnKind ffn;
+    int64_t ffn_width; // of a dense layer
+    float clamp;       // of swiglu; 0: none
+} LayerRecipe;
+
+typedef struct Router {
+    RouterScore score;
+    bool correction; // a bias that selects and does not weigh
+    int64_t experts, top_k, groups, groups_kept;
+    bool normalise;
+    double scale;
+    int64_t expert_width, shared_width; // shared_width 0: no shared expert
+} Router;
+
+// Everything that defines a decoder.
+typedef struct Recipe {
+    const char *family;
+    int64_t vocab, hidden, layers;
+    int64_t heads, kv_heads, head_width, value_width;
+    int64_t context; // positions that the model was made for
+    double eps;
+    double embedding_multiplier, attention_scale, residual_multiplier, logit_multiplier;
+    bool tied;           // the head is the embedding
+    bool attention_bias; // q, k, v have biases
+    Rope ropes[ROPES_MOST];
+    int rope_count;
+    Router router;
+    int64_t mtp_layers;
+    LayerRecipe *layer; // [layers]
+    int32_t bos, pad;   // -1: none
+    int32_t end_ids[END_IDS_MOST];
+    int end_count;
+    Buf assumed; // sentences on what was taken by default, one a line
+} Recipe;
+
+typedef struct Family Family;
+
+// The family by config's model_type or general.architecture; ERR_UNSUPPORTED names it and those known.
+Err family_find(const Family **out, const Meta *config, CheckpointKind kind);
+const char *family_name(const Family *family);
+// Reads the config and, where only the presence of tensors decides, the checkpoint (may be NULL: the default is taken and noted
+// in `assumed`). All missing or mistyped keys are reported at once. Memory from `arena`.
+Err recipe_from(Recipe **out, Arena *arena, const Meta *config, const Checkpoint *checkpoint);
+void recipe_free(Recipe *recipe); // what is not in the arena
+
+// ---- Weights -------------------------------------------------------------------------------------------------------
+
+typedef struct AttentionWeights {
+    Matrix q, k, v, o;
+    const float *q_bias, *k_bias, *v_bias; // or NULL
+    const float *q_norm, *k_norm;          // [head_width] or NULL
+} AttentionWeights;
+
+typedef struct FfnWeights {
+    Matrix gate, up, down;
+} FfnWeights;
+
+typedef struct ExpertWeights {
+    Matrix router;            // [E, hidden]
+    const float *bias;        // [E] or NULL
+    Matrix *gate, *up, *down; // [E] each
+    FfnWeights shared;
+} ExpertWeights;
+
+typedef struct LayerWeights {
+    const float *norm_attention, *norm_ffn, *post_norm_attention, *post_norm_ffn; // [hidden] or NULL
+    AttentionWeights attention;
+    FfnWeights ffn;
+    ExpertWeights experts;
+} LayerWeights;
+
+typedef struct Weights {
+    Matrix embed, head;
+    const float *norm;
+    LayerWeights *layer;
+    int64_t superfluous; // tensors that nothing uses
+} Weights;
+
+// Many faults, told together. The Err gives their number and the first three.
+typedef struct Report {
+    Buf text; // one fault a line
+    int count;
+} Report;
+
+// Binds every tensor of the recipe. Small vectors become float32 in `arena`; matrices stay where they lie in the file.
+// Missing and misshapen tensors are collected in *report (may be NULL); superfluous ones are one warning in `log`.
+Err weights_bind(Weights **out, Arena *arena, const Recipe *recipe, const Checkpoint *checkpoint, Report *report,
+                 const Log *log);
+
+// ---- Cache ---------------------------------------------------------------------------------------------------------
+
+typedef struct KvCache KvCache;
+typedef struct KvSequence KvSequence;
+typedef struct KvMark KvMark;
+
+typedef struct KvOptions {
+    KvType type;
+    int64_t page_tokens; // multiple of ATTEND_BLOCK
+    int64_t mark_budget; // bytes that marks alone may hold; the oldest are thinned first
+} KvOptions;
+
+// Pages of tokens in groups (all keys, or a window of them), one page table per sequence and group, shared by reference count.
+Err cache_new(KvCache **out, const Recipe *recipe, Backend *backend, const KvOptions *options, Ledger *ledger);
+void cache_free(KvCache *cache); // its sequences and marks must be gone
+size_t cache_bytes(const Recipe *recipe, const KvOptions *options, int64_t context,
+                   int64_t chunk); // one sequence, at most
+
+Err cache_sequence(KvSequence **out, KvCache *cache);
+void cache_release(KvSequence *sequence);
+int64_t cache_length(const KvSequence *sequence); // tokens stored
+// Makes room for `tokens` more, on pages that only this sequence writes. On failure nothing changed.
+Err cache_reserve(KvSequence *sequence, int64_t tokens);
+KvView cache_view(const KvSequence *sequence, int64_t layer, int stream); // stream 0: k, 1: v
+// The reserved tokens are computed: they count, and pages wholly before every coming token's window are dropped.
+void cache_advance(KvSequence *sequence, int64_t tokens);
+// Forgets the newest tokens. Only down to the length of the last advance less its own tokens: drafts not accepted.
+Err cache_rollback(KvSequence *sequence, int64_t length);
+Err cache_fork(KvSequence **out, KvSequence *sequence);
+// A point that the sequence, or another one, can return to. Marks hold pages of their own and are thinned, oldest first, when
+// they pass the budget: then cache_rewind says so.
+Err cache_mark(KvMark **out, KvSequence *sequence);
+void cache_unmark(KvMark *mark);
+int64_t mark_length(const KvMark *mark);              // -1: thinned
+Err cache_rewind(KvSequence *sequence, KvMark *mark); // ERR_LIMIT: the mark was thinned
+
+// ---- Decoder -------------------------------------------------------------------------------------------------------
+
+// Rows of one sequence stand together, with consecutive positions that start at the sequence's length.
+typedef struct BatchRow {
+    KvSequence *sequence;
+    int32_t position;
+    int32_t token;
+    bool want_logits;
+} BatchRow;
+
+typedef struct Batch {
+    const BatchRow *rows;
+    int64_t T;
+} Batch;
+
+// A window on the inner numbers: names as in tests/golden without "prompt{i}.". Either f or i is set; host memory.
+typedef struct Trace {
+    void (*see)(void *user, const char *name, const float *f, const int32_t *i, int64_t rows, int64_t cols);
+    void *user;
+} Trace;
+
+// Where a layer's experts come from. `get` gives arrays of E matrices, valid until `release`; `want` is a hint that may come
+// long before. The default has them mapped; a store that streams from disk, or another rank, is another.
+typedef struct ExpertSource ExpertSource;
+struct ExpertSource {
+    void (*want)(ExpertSource *source, int64_t layer);
+    Err (*get)(ExpertSource *source, int64_t layer, const Matrix **gate, const Matrix **up, const Matrix **down);
+    void (*release)(ExpertSource *source, int64_t layer);
+};
+
+typedef struct Decoder Decoder;
+
+Err decoder_new(Decoder **out, const Recipe *recipe, const Weights *weights, Backend *backend, int64_t most_rows,
+                Ledger *ledger);
+void decoder_free(Decoder *decoder);
+size_t decoder_bytes(const Recipe *recipe, int64_t most_rows); // its activations
+BackendLimits decoder_limits(const Recipe *recipe, int64_t most_rows);
+// Runs a batch through all layers and, for rows that want them, the head. The caller reserved room in every sequence and
+// advances it afterwards. *logits: [wanted rows in order, vocab], host memory, valid until the next run; NULL if none wanted.
+Err decoder_run(Decoder *decoder, const Batch *batch, const Trace *trace, const float **logits);
+// The same for a span of layers: `in` [T, hidden] replaces the embedding when first > 0, `out` [T, hidden] receives the residual
+// stream when last < layers (then no logits). Host memory.
+typedef struct LayerSpan {
+    int64_t first, last; // layers [first, last)
+    const float *in;
+    float *out;
+} LayerSpan;
+Err decoder_run_span(Decoder *decoder, const Batch *batch, const LayerSpan *span, const Trace *trace,
+                     const float **logits);
+
+#endif
