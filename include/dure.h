@@ -205,6 +205,19 @@ typedef struct DureWatch {
 } DureWatch;
 DURE_API void dure_session_watch(DureSession *session, const DureWatch *watch); /* NULL: off; the struct is copied */
 
+/* ---- Tensors to a file ---- */
+
+typedef struct DureTensor {
+    const char *name;
+    const float *f;   /* f32, or */
+    const int32_t *i; /* i32; the other is NULL */
+    int rank;         /* 1 to 4 */
+    int64_t shape[4]; /* outermost first */
+} DureTensor;
+
+/* One safetensors file, tensors in the order given. */
+DURE_API int dure_write_tensors(const char *path, const DureTensor *tensors, size_t n, DureError *error);
+
 #ifdef __cplusplus
 }
 #endif
