@@ -158,6 +158,7 @@ struct Backend {
     void (*release)(Backend *b, void *at, size_t bytes, LedgerKind kind);
     void (*put)(Backend *b, void *to, const void *from, size_t bytes);
     void (*get)(Backend *b, void *to, const void *from, size_t bytes);
+    void (*copy)(Backend *b, void *to, const void *from, size_t bytes);
 
     // True if linear over this format reads the 8-bit form of its input (then quantize_rows comes first).
     bool (*wants_quantized)(const Backend *b, Dtype format);
