@@ -37,6 +37,10 @@ typedef struct Err {
 
 Err err(ErrCode code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 Err err_memory(const char *what); // ERR_MEMORY: "out of memory for WHAT"
+#ifdef __clang_analyzer__         // sees one file at a time, and must know that an error is never OK
+#define err(CODE, ...) ((Err){ .code = (CODE) })
+#define err_memory(WHAT) ((Err){ .code = ERR_MEMORY })
+#endif
 
 // ---- Ledger: what memory is used for -------------------------------------------------------------------------------
 
@@ -202,7 +206,8 @@ typedef void PoolTask(void *arg, int64_t part);
 
 Err pool_new(Pool **out, int threads); // the calling thread is one of them; threads >= 1
 int pool_threads(const Pool *pool);
-void pool_run(Pool *pool, PoolTask *task, void *arg, int64_t parts); // returns when all parts are done
+// Returns when all parts, 0 to parts - 1, are done. parts < 2^32 - 1.
+void pool_run(Pool *pool, PoolTask *task, void *arg, int64_t parts);
 void pool_free(Pool *pool);
 int cpu_count(void); // processors this process may run on
 

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+// The names of err and err_memory stand in parentheses because the analyzer has macros for them.
+
 static void make_printable(char *text, size_t n)
 {
     size_t at = 0, end = utf8_whole(text, n);
@@ -16,7 +18,7 @@ static void make_printable(char *text, size_t n)
     }
 }
 
-Err err(ErrCode code, const char *format, ...)
+Err(err)(ErrCode code, const char *format, ...)
 {
     Err e = { .code = code };
     va_list args;
@@ -28,7 +30,7 @@ Err err(ErrCode code, const char *format, ...)
     return e;
 }
 
-Err err_memory(const char *what)
+Err(err_memory)(const char *what)
 {
     return err(ERR_MEMORY, "out of memory for %s", what);
 }

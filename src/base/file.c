@@ -11,7 +11,7 @@
 
 static Err file_open(int *fd, size_t *bytes, const char *path)
 {
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe without a writer would hang otherwise
     if (*fd < 0) return err(ERR_FILE, "%s: cannot be opened: %s", path, strerror(errno));
     struct stat info;
     Err e = OK;
@@ -37,7 +37,7 @@ Err file_map(File *out, const char *path)
     if (!e.code && bytes) {
         void *at = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         if (at == MAP_FAILED)
-            e = err(ERR_FILE, "%s: cannot be mapped: %s", path, strerror(errno));
+            e = errno == ENOMEM ? err_memory(path) : err(ERR_FILE, "%s: cannot be mapped: %s", path, strerror(errno));
         else
             file.at = at;
     }
@@ -95,24 +95,36 @@ static Err write_all(int fd, const char *path, Str content)
     return OK;
 }
 
+static Err write_fault(const char *path)
+{
+    return err(ERR_FILE, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+static Err write_through(const char *path, int flags, Str content)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0666);
+    if (fd < 0) return write_fault(path);
+    Err e = write_all(fd, path, content);
+    if (!e.code && fsync(fd) && errno != EINVAL && errno != EROFS) e = write_fault(path);
+    if (close(fd) && !e.code) e = write_fault(path);
+    return e;
+}
+
 Err file_write(const char *path, Str content)
 {
+    struct stat info;
+    // A device or pipe takes the bytes itself: renaming over /dev/stdout would replace it.
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+        return write_through(path, 0, content);
     Buf beside = { 0 };
-    buf_printf(&beside, "%s.%ld.part", path, (long)getpid());
+    buf_printf(&beside, "%s.%ld.part", path, (long)gettid()); // two threads may write the same file: the last one wins
     if (beside.failed) {
         buf_free(&beside);
         return err_memory(path);
     }
-    int fd = open(beside.at, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    Err e = fd < 0 ? err(ERR_FILE, "%s: cannot be written: %s", path, strerror(errno)) : OK;
-    if (!e.code) {
-        e = write_all(fd, path, content);
-        if (!e.code && fsync(fd) && errno != EINVAL && errno != EROFS)
-            e = err(ERR_FILE, "%s: cannot be written: %s", path, strerror(errno));
-        close(fd);
-        if (!e.code && rename(beside.at, path)) e = err(ERR_FILE, "%s: cannot be written: %s", path, strerror(errno));
-        if (e.code) unlink(beside.at);
-    }
+    Err e = write_through(beside.at, O_CREAT | O_TRUNC, content);
+    if (!e.code && rename(beside.at, path)) e = write_fault(path);
+    if (e.code) unlink(beside.at);
     buf_free(&beside);
     return e;
 }

@@ -1,6 +1,7 @@
 // JSON through jansson: strict reading with our errors, and writing into a Buf.
 #include "base/base.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static void blank_comments(char *text, size_t n)
@@ -16,9 +17,10 @@ static void blank_comments(char *text, size_t n)
     }
 }
 
-static Err json_fault(const json_error_t *fault, const char *source)
+// jansson calls most failed allocations a syntax error; only errno, set by malloc, tells.
+static Err json_fault(const json_error_t *fault, int cause, const char *source)
 {
-    if (json_error_code(fault) == json_error_out_of_memory) return err_memory(source);
+    if (cause == ENOMEM || json_error_code(fault) == json_error_out_of_memory) return err_memory(source);
     return err(ERR_FORMAT, "%s: not valid JSON at line %d, column %d: %s", source, fault->line, fault->column,
                fault->text);
 }
@@ -34,9 +36,11 @@ Err json_parse(json_t **out, Str text, JsonFlags flags, const char *source)
         memcpy(copy, text.at, text.n);
         blank_comments(copy, text.n);
     }
-    json_t *value = json_loadb(copy ? copy : text.at, text.n, load, &fault);
+    errno = 0;
+    json_t *value = json_loadb(copy ? copy : text.n ? text.at : "", text.n, load, &fault);
+    int cause = errno;
     free(copy);
-    if (!value) return json_fault(&fault, source);
+    if (!value) return json_fault(&fault, cause, source);
     *out = value;
     return OK;
 }

@@ -42,6 +42,20 @@ static int64_t read_number(const char *path)
     return value;
 }
 
+// The sum of the lines "NAME VALUE" with one of `names`; 0 if there are none.
+static int64_t stat_sum(const char *path, const char *const *names, size_t count)
+{
+    FILE *f = fopen(path, "re");
+    if (!f) return 0;
+    char name[64];
+    long long value, sum = 0;
+    while (fscanf(f, "%63s %lld", name, &value) == 2)
+        for (size_t i = 0; i < count; i++)
+            if (!strcmp(name, names[i])) sum += value;
+    fclose(f);
+    return sum;
+}
+
 static int64_t meminfo_available(void)
 {
     FILE *f = fopen("/proc/meminfo", "re");
@@ -57,14 +71,24 @@ int64_t memory_available(void)
 {
     int64_t best = meminfo_available();
     if (best < 0) best = (int64_t)sysconf(_SC_AVPHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE);
-    static const char *const pairs[][2] = {
-        { "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current" },
-        { "/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes" },
+    static const struct {
+        const char *max, *now, *stat, *cached[2];
+    } groups[] = {
+        { "/sys/fs/cgroup/memory.max",
+          "/sys/fs/cgroup/memory.current",
+          "/sys/fs/cgroup/memory.stat",
+          { "inactive_file", "active_file" } },
+        { "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+          "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+          "/sys/fs/cgroup/memory/memory.stat",
+          { "total_inactive_file", "total_active_file" } },
     };
-    for (size_t i = 0; i < COUNT(pairs); i++) {
-        int64_t max = read_number(pairs[i][0]), now = read_number(pairs[i][1]);
+    for (size_t i = 0; i < COUNT(groups); i++) {
+        int64_t max = read_number(groups[i].max), now = read_number(groups[i].now);
         if (max < 0 || now < 0) continue;
-        int64_t left = max > now ? max - now : 0;
+        // A group's use counts the pages of files that were read, models above all; the system takes these back.
+        now -= stat_sum(groups[i].stat, groups[i].cached, COUNT(groups[i].cached));
+        int64_t left = max > now ? max - (now > 0 ? now : 0) : 0;
         if (left < best) best = left;
     }
     return best;

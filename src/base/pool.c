@@ -6,6 +6,7 @@
 // Idle threads spin for a moment, since a decode step has hundreds of forks, then sleep on a futex.
 #include "base/base.h"
 
+#include <assert.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -45,7 +46,8 @@ static void work(Pool *pool)
         int64_t part = (int64_t)(ticket & PART_MASK);
         PoolTask *task = atomic_load_explicit(&pool->task, memory_order_relaxed);
         void *arg = atomic_load_explicit(&pool->arg, memory_order_relaxed);
-        if (part >= atomic_load_explicit(&pool->parts, memory_order_relaxed)) return;
+        // Acquire: who sees the next job's count here also sees that this ticket was closed, and its raise fails.
+        if (part >= atomic_load_explicit(&pool->parts, memory_order_acquire)) return;
         // Success proves that task, arg and parts belonged to this ticket's job: they change only between jobs.
         if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket + 1, memory_order_acq_rel,
                                                    memory_order_relaxed))
@@ -121,15 +123,15 @@ void pool_run(Pool *pool, PoolTask *task, void *arg, int64_t parts)
         for (int64_t part = 0; part < parts; part++) task(arg, part);
         return;
     }
+    assert(parts < (int64_t)PART_MASK);
     uint64_t job = (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> 32) + 1;
     // Close the old ticket first: with no part left under the new number nobody can claim while the fields change.
     atomic_store_explicit(&pool->ticket, job << 32 | PART_MASK, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
     job++;
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->task, task, memory_order_relaxed);
     atomic_store_explicit(&pool->arg, arg, memory_order_relaxed);
-    atomic_store_explicit(&pool->parts, parts, memory_order_relaxed);
+    atomic_store_explicit(&pool->parts, parts, memory_order_release);
     atomic_store_explicit(&pool->ticket, job << 32, memory_order_release);
     ring(pool);
     work(pool);

@@ -22,13 +22,13 @@ bool str_is(Str a, const char *b)
 bool str_starts(Str a, const char *prefix)
 {
     size_t n = strlen(prefix);
-    return a.n >= n && memcmp(a.at, prefix, n) == 0;
+    return a.n >= n && str_equal((Str){ a.at, n }, (Str){ prefix, n });
 }
 
 bool str_ends(Str a, const char *suffix)
 {
     size_t n = strlen(suffix);
-    return a.n >= n && memcmp(a.at + a.n - n, suffix, n) == 0;
+    return n == 0 || (a.n >= n && memcmp(a.at + a.n - n, suffix, n) == 0);
 }
 
 static bool buf_room(Buf *buf, size_t more)
