@@ -193,6 +193,7 @@ Err file_map(File *out, const char *path);
 void file_unmap(File *file);                             // also of a zeroed File
 Err file_read(Buf *out, const char *path, size_t limit); // whole; ERR_LIMIT beyond `limit` bytes
 Err file_write(const char *path, Str content);           // by a new file beside it and rename: never half a file
+Err file_write_parts(const char *path, const Str *parts, size_t count); // the same, the parts one after the other
 bool path_is_folder(const char *path);
 bool path_exists(const char *path);
 Err path_join(char **out, const char *folder, const char *name); // *out by malloc

@@ -100,11 +100,12 @@ static Err write_fault(const char *path)
     return err(ERR_FILE, "%s: cannot be written: %s", path, strerror(errno));
 }
 
-static Err write_through(const char *path, int flags, Str content)
+static Err write_through(const char *path, int flags, const Str *parts, size_t count)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0666);
     if (fd < 0) return write_fault(path);
-    Err e = write_all(fd, path, content);
+    Err e = OK;
+    for (size_t i = 0; i < count && !e.code; i++) e = write_all(fd, path, parts[i]);
     if (!e.code && fsync(fd) && errno != EINVAL && errno != EROFS) e = write_fault(path);
     if (close(fd) && !e.code) e = write_fault(path);
     return e;
@@ -112,17 +113,22 @@ static Err write_through(const char *path, int flags, Str content)
 
 Err file_write(const char *path, Str content)
 {
+    return file_write_parts(path, &content, 1);
+}
+
+Err file_write_parts(const char *path, const Str *parts, size_t count)
+{
     struct stat info;
     // A device or pipe takes the bytes itself: renaming over /dev/stdout would replace it.
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
-        return write_through(path, 0, content);
+        return write_through(path, 0, parts, count);
     Buf beside = { 0 };
     buf_printf(&beside, "%s.%ld.part", path, (long)gettid()); // two threads may write the same file: the last one wins
     if (beside.failed) {
         buf_free(&beside);
         return err_memory(path);
     }
-    Err e = write_through(beside.at, O_CREAT | O_TRUNC, content);
+    Err e = write_through(beside.at, O_CREAT | O_TRUNC, parts, count);
     if (!e.code && rename(beside.at, path)) e = write_fault(path);
     if (e.code) unlink(beside.at);
     buf_free(&beside);

@@ -6,7 +6,7 @@
 #include "base/base.h"
 #include "tensor/tensor.h"
 
-enum { RANK_MOST = 4 };
+enum { RANK_MOST = 5 }; // vision encoders keep the kernel of a convolution over time, height and width
 
 typedef struct Stored {
     Str name;

@@ -1,0 +1,88 @@
+// The fingerprint of a model: what sessions, caches and resumed runs carry to know whether they belong to it. It covers the
+// metadata as it was understood (so not comments or blanks), tokenizer.json, and each tensor's name, dtype, shape and first
+// and last 4 KiB. Every piece is preceded by its length, so that no two models give the same bytes to the hash.
+#include "format/format_internal.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum { SAMPLE_BYTES = 4096 };
+
+static void put(XXH3_state_t *hash, const void *bytes, size_t n)
+{
+    if (n) XXH3_128bits_update(hash, bytes, n);
+}
+
+static void put_number(XXH3_state_t *hash, uint64_t number)
+{
+    put(hash, &number, sizeof number);
+}
+
+static void put_str(XXH3_state_t *hash, Str text)
+{
+    put_number(hash, text.n);
+    put(hash, text.at, text.n);
+}
+
+static void put_list(XXH3_state_t *hash, const MetaValue *list)
+{
+    put_number(hash, list->item);
+    put_number(hash, list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->item == META_BOOL) put_number(hash, list->flags[i]);
+        if (list->item == META_INT) put_number(hash, (uint64_t)list->integers[i]);
+        if (list->item == META_REAL) put(hash, &list->reals[i], sizeof list->reals[i]);
+        if (list->item == META_TEXT) put_str(hash, list->texts[i]);
+    }
+}
+
+static void put_meta(XXH3_state_t *hash, const Meta *meta)
+{
+    put_number(hash, meta ? meta->count : 0);
+    for (size_t i = 0; meta && i < meta->count; i++) {
+        const MetaValue *v = &meta->entries[i].value;
+        put_str(hash, meta->entries[i].key);
+        put_number(hash, v->type);
+        if (v->type == META_BOOL) put_number(hash, v->flag);
+        if (v->type == META_INT) put_number(hash, (uint64_t)v->integer);
+        if (v->type == META_REAL) put(hash, &v->real, sizeof v->real);
+        if (v->type == META_TEXT) put_str(hash, v->text);
+        if (v->type == META_LIST) put_list(hash, v);
+    }
+}
+
+static void put_tensors(XXH3_state_t *hash, const Checkpoint *c)
+{
+    put_number(hash, c->tensor_count);
+    for (size_t i = 0; i < c->tensor_count; i++) {
+        const Stored *s = &c->tensors[i];
+        put_str(hash, s->name);
+        put_str(hash, str(format_of(s->dtype)->name));
+        put_number(hash, (uint64_t)s->rank);
+        for (int d = 0; d < s->rank; d++) put_number(hash, (uint64_t)s->shape[d]);
+        size_t sample = s->bytes < SAMPLE_BYTES ? (size_t)s->bytes : SAMPLE_BYTES;
+        put(hash, checkpoint_data(c, s), sample);
+        put(hash, checkpoint_data(c, s) + (s->bytes - sample), sample);
+    }
+}
+
+Err checkpoint_fingerprint(const Checkpoint *c, uint8_t out[16])
+{
+    Buf tokenizer = { 0 };
+    bool found;
+    Err e = checkpoint_side_file(c, "tokenizer.json", &tokenizer, &found);
+    XXH3_state_t *hash = e.code ? NULL : XXH3_createState();
+    if (!e.code && !hash) e = err_memory("the model's fingerprint");
+    if (!e.code) {
+        XXH3_128bits_reset(hash);
+        put_meta(hash, c->config);
+        put_str(hash, buf_str(&tokenizer));
+        put_tensors(hash, c);
+        XXH128_canonical_t canonical;
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash));
+        memcpy(out, canonical.digest, 16);
+    }
+    XXH3_freeState(hash);
+    buf_free(&tokenizer);
+    return e;
+}

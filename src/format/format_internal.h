@@ -1,0 +1,48 @@
+// format_internal: the readers of single files, over a File that may as well be any memory (fuzzing), and the checks that
+// both formats share.
+#ifndef DURE_FORMAT_INTERNAL_H
+#define DURE_FORMAT_INTERNAL_H
+
+#include "format/format.h"
+
+enum { HEADER_BYTES_MOST = 100 * 1000 * 1000, CONFIG_BYTES_MOST = 16 << 20, SIDE_FILE_BYTES_MOST = 256 << 20 };
+
+typedef struct StoredList {
+    Stored *at;
+    size_t count;
+} StoredList;
+
+// Of a name that a file gave: how much of it an error shows, for "%.*s".
+static inline int shown(Str name)
+{
+    return name.n < 120 ? (int)name.n : 120;
+}
+
+// Readers. Names (and with GGUF, strings) may be views into the file's memory, which must live as long as the arena.
+// Stored.file is `index` everywhere. The lists are sorted by offset.
+Err safetensors_read(StoredList *out, Arena *arena, const File *file, int index);
+Err gguf_read(Meta **meta, StoredList *out /* NULL: metadata only */, Arena *arena, const File *file, int index);
+
+// The weight map of an index file: which shard (as a number in the sorted list of `shards`) has which tensor.
+typedef struct IndexEntry {
+    Str tensor, shard;
+    size_t file;
+} IndexEntry;
+typedef struct ShardIndex {
+    IndexEntry *entries; // sorted by shard, then tensor
+    size_t count;
+    Str *shards; // distinct, sorted, plain file names, NUL-terminated
+    size_t shard_count;
+} ShardIndex;
+Err index_read(ShardIndex *out, Arena *arena, Str text, const char *source);
+
+// Sets stored->bytes from dtype and shape. An error where the product overflows or a row is not whole blocks.
+Err stored_measure(Stored *stored, const char *source);
+void stored_sort_by_offset(StoredList *list);
+void stored_sort_by_name(StoredList *list);
+// Of a list sorted by offset: no two tensors share bytes. `source` is the file's name.
+Err stored_check_apart(const StoredList *list, const char *source);
+// Of a list sorted by name: no name twice. Names the files.
+Err stored_check_names(const StoredList *list, const File *files);
+
+#endif

@@ -1,0 +1,80 @@
+"""Makes tests/vectors/formats.safetensors: random blocks of every number format and their float32 values.
+
+The values are those of the `gguf` package (gguf.quants.dequantize) or of numpy for plain numbers. For each format the file has
+NAME.stored (the bytes, kept as int32 words) and NAME.value (float32). No value is NaN.
+
+Needs numpy, gguf, safetensors. Usage: python make_format_vectors.py [OUT]
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+from gguf import GGMLQuantizationType as T
+from gguf.constants import GGML_QUANT_SIZES
+from gguf.quants import dequantize
+from safetensors.numpy import save_file
+
+# byte offsets of the float16 numbers of a block
+HALVES = {
+    T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0],
+    T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208],
+}
+# largest, zeros, least subnormals, largest subnormals, least normals, one, an awkward fraction
+EXTREMES = [0x7BFF, 0xFBFF, 0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x83FF, 0x0400, 0x8400, 0x3C00, 0xBC00, 0x3555]
+
+
+def halves(rng, n):
+    """n float16 bit patterns, the extremes first, then random finite ones"""
+    bits = rng.integers(0, 0x7C00, n) | rng.integers(0, 2, n) << 15
+    bits[: min(n, len(EXTREMES))] = EXTREMES[:n]
+    return bits.astype("<u2")
+
+
+def block_format(rng, kind):
+    elements, size = GGML_QUANT_SIZES[kind]
+    n = 32 if elements == 32 else 16
+    blocks = rng.integers(0, 256, (n, size), dtype=np.uint8)
+    blocks[0, :], blocks[1, :] = 0xFF, 0x00  # all codes largest, all codes least
+    for at in HALVES[kind]:
+        order = rng.permutation(n)
+        blocks[order, at : at + 2] = halves(rng, n).view(np.uint8).reshape(n, 2)
+    return blocks.reshape(-1), dequantize(blocks, kind).reshape(-1)
+
+
+def plain_formats(rng):
+    special = np.array([0.0, -0.0, 1.0, -1.0, 1e-45, -1e-45, 1e-40, 1.1754944e-38, 3.4028235e38, -3.4028235e38, np.inf, -np.inf])
+    bits = rng.integers(0, 0x7F800000, 500, dtype=np.uint32) | rng.integers(0, 2, 500, dtype=np.uint32) << 31
+    singles = np.concatenate([special.astype("<f4"), bits.view("<f4")])
+    yield "F32", singles, singles
+    half = np.concatenate([halves(rng, 500), np.array([0x7C00, 0xFC00], "<u2")])
+    yield "F16", half, dequantize(half.view("<f2"), T.F16)
+    brain = (singles.view("<u4") >> 16).astype("<u2")
+    yield "BF16", brain, dequantize(brain.view(np.uint8), T.BF16)
+    ties = np.array([1 + 2.0**-24, 1 + 3 * 2.0**-24, 2.0**-150, 1.5 * 2.0**-149, 3.5e38, -1e300, 1e-300, 1 / 3])
+    doubles = np.concatenate([special, ties, rng.standard_normal(200) * 10.0 ** rng.integers(-44, 38, 200)]).astype("<f8")
+    with np.errstate(over="ignore"):
+        yield "F64", doubles, doubles.astype(np.float32)
+    for name, kind in (("I32", "<i4"), ("I64", "<i8")):
+        least, most = np.iinfo(kind).min, np.iinfo(kind).max
+        edges = [0, 1, -1, least, most, 2**24 + 1, -(2**24) - 3, 2**24 + 3]
+        ints = np.concatenate([np.array(edges, kind), rng.integers(least, most, 200, dtype=kind)])
+        yield name, ints, ints.astype(np.float32)
+
+
+def main():
+    here = pathlib.Path(__file__).resolve().parent
+    out = sys.argv[1] if len(sys.argv) > 1 else here.parent / "tests" / "vectors" / "formats.safetensors"
+    rng = np.random.default_rng(20)
+    pairs = list(plain_formats(rng)) + [(kind.name, *block_format(rng, kind)) for kind in HALVES]
+    tensors = {}
+    for name, stored, value in pairs:
+        value = np.ascontiguousarray(value, np.float32)
+        assert not np.isnan(value).any(), name
+        tensors[name + ".stored"] = np.frombuffer(stored.tobytes(), "<i4")
+        tensors[name + ".value"] = value
+    save_file(tensors, out)
+
+
+if __name__ == "__main__":
+    main()
