@@ -1,0 +1,65 @@
+// The cache's own types, open to its tests.
+#ifndef DURE_CACHE_INTERNAL_H
+#define DURE_CACHE_INTERNAL_H
+
+#include "model/model.h"
+
+#include <assert.h>
+
+typedef struct Page Page;
+struct Page {
+    uint8_t *memory; // the backend's
+    int holders;     // sequences and marks
+    int marks;       // of these
+    Page *next;      // among the idle
+};
+
+typedef struct Group {
+    int64_t window; // 0: all keys
+    size_t page_bytes;
+    Page *idle; // without holder
+} Group;
+
+// Pages [first, count) by absolute number; NULL before `first`.
+typedef struct PageTable {
+    Page **page;
+    uint8_t **memory; // the same pages' memory, as KvView wants it
+    int64_t first, count, capacity;
+} PageTable;
+
+typedef struct LayerPlace {
+    int group;
+    size_t offset; // of the layer's k stream in a page; v follows it
+} LayerPlace;
+
+struct KvCache {
+    Arena arena;
+    Backend *backend;
+    KvOptions options;
+    int64_t k_width, v_width;
+    size_t k_bytes, v_bytes; // of a row
+    Group *groups;
+    int group_count;
+    LayerPlace *layers;
+    KvMark *oldest, *newest;
+    size_t marked_bytes; // of pages that only marks hold
+    int sequences;
+};
+
+struct KvSequence {
+    KvCache *cache;
+    PageTable *tables; // [group_count]
+    int64_t length;
+    int64_t floor; // where a rollback may go
+};
+
+struct KvMark {
+    KvCache *cache;
+    PageTable *tables; // NULL: thinned
+    int64_t length;
+    KvMark *older, *newer;
+};
+
+void marks_thin(KvCache *cache); // while marks alone hold more than the budget, the oldest is emptied
+
+#endif

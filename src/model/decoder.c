@@ -1,0 +1,506 @@
+// The one decoder: every family's layers are run by the loop below, steered by the Recipe. It orders operations of the backend
+// and never looks at activations itself. Symbols: T rows, H hidden, NH query heads, KV key/value heads, D head width.
+#include "model/model.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct MappedExperts {
+    ExpertSource source;
+    const Weights *weights;
+} MappedExperts;
+
+struct Decoder {
+    const Recipe *r;
+    const Weights *w;
+    Backend *b;
+    Ledger *ledger;
+    int64_t most_rows;
+    MappedExperts mapped;
+    ExpertSource *experts;
+
+    void *memory; // all of the following, in backend memory
+    size_t memory_bytes;
+    float *x;         // [T, H] residual stream
+    Rows in;          // [T, H] normed input of a block
+    Rows mid;         // [T, max(NH * D, widths of dense feed-forwards)] what o and down read
+    float *q;         // [T, NH * D]
+    float *k, *v;     // [T, KV * D]
+    float *gate, *up; // [T, widest dense feed-forward]
+    float *out;       // [T, H] a block's output
+    float *shared;    // [T, H]
+    float *scores;    // [T, E]
+    int32_t *ids;     // [T, K]
+    float *routes;    // [T, K]
+
+    int32_t *positions, *tokens; // [T], host
+    AttendSpan *spans;           // [T]
+    float *logits;               // device, then host: [most_logits, vocab]
+    float *host_logits;
+    int64_t most_logits;
+    float *seen; // host, for traces: [T, widest]
+};
+
+// ---- The default experts: where the file has them ------------------------------------------------------------------
+
+static void mapped_want(ExpertSource *source, int64_t layer)
+{
+    (void)source, (void)layer;
+}
+
+static Err mapped_get(ExpertSource *source, int64_t layer, const Matrix **gate, const Matrix **up, const Matrix **down)
+{
+    const ExpertWeights *e = &((const MappedExperts *)source)->weights->layer[layer].experts;
+    *gate = e->gate, *up = e->up, *down = e->down;
+    return OK;
+}
+
+static void mapped_release(ExpertSource *source, int64_t layer)
+{
+    (void)source, (void)layer;
+}
+
+// ---- Memory --------------------------------------------------------------------------------------------------------
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t widest_dense(const Recipe *r)
+{
+    int64_t width = r->router.shared_width;
+    for (int64_t i = 0; i < r->layers; i++)
+        if (r->layer[i].ffn == FFN_DENSE) width = larger(width, r->layer[i].ffn_width);
+    return width;
+}
+
+// Deals pieces out of one block; with a NULL block it only counts.
+typedef struct Dealer {
+    char *memory;
+    size_t used;
+} Dealer;
+
+static void *deal(Dealer *d, size_t bytes)
+{
+    void *at = d->memory ? d->memory + d->used : NULL;
+    d->used += (bytes + 63) / 64 * 64;
+    return at;
+}
+
+static float *deal_floats(Dealer *d, int64_t rows, int64_t cols)
+{
+    return deal(d, (size_t)rows * (size_t)cols * sizeof(float));
+}
+
+static Rows deal_rows(Dealer *d, int64_t T, int64_t n)
+{
+    void *at = deal(d, rows_bytes(T, n));
+    return at ? rows_at(at, T, n) : (Rows){ 0 };
+}
+
+static void deal_all(Decoder *d, Dealer *dealer, const Recipe *r, int64_t T)
+{
+    int64_t dense = widest_dense(r), q = r->heads * r->head_width, o = r->heads * r->value_width;
+    d->x = deal_floats(dealer, T, r->hidden);
+    d->in = deal_rows(dealer, T, r->hidden);
+    d->mid = deal_rows(dealer, T, larger(o, dense));
+    d->q = deal_floats(dealer, T, q);
+    d->k = deal_floats(dealer, T, r->kv_heads * r->head_width);
+    d->v = deal_floats(dealer, T, r->kv_heads * r->value_width);
+    d->gate = deal_floats(dealer, T, dense);
+    d->up = deal_floats(dealer, T, dense);
+    d->out = deal_floats(dealer, T, r->hidden);
+    d->shared = deal_floats(dealer, T, r->hidden);
+    d->scores = deal_floats(dealer, T, r->router.experts);
+    d->ids = deal(dealer, (size_t)(T * r->router.top_k) * sizeof(int32_t));
+    d->routes = deal_floats(dealer, T, r->router.top_k);
+}
+
+size_t decoder_bytes(const Recipe *recipe, int64_t most_rows)
+{
+    Decoder unused;
+    Dealer count = { 0 };
+    deal_all(&unused, &count, recipe, most_rows);
+    return count.used + (size_t)most_rows * (2 * sizeof(int32_t) + sizeof(AttendSpan));
+}
+
+BackendLimits decoder_limits(const Recipe *r, int64_t most_rows)
+{
+    int64_t width =
+        larger(larger(r->vocab, r->hidden), larger(widest_dense(r), r->heads * larger(r->head_width, r->value_width)));
+    return (BackendLimits){ .rows = most_rows,
+                            .width = larger(width, r->router.expert_width),
+                            .heads = r->heads,
+                            .head_width = larger(r->head_width, r->value_width),
+                            .experts = r->router.experts,
+                            .top_k = r->router.top_k,
+                            .expert_width = r->router.expert_width,
+                            .hidden = r->hidden };
+}
+
+Err decoder_new(Decoder **out, const Recipe *recipe, const Weights *weights, Backend *backend, int64_t most_rows,
+                Ledger *ledger)
+{
+    Decoder *d = calloc(1, sizeof *d);
+    if (!d) return err_memory("the decoder");
+    *d = (Decoder){ .r = recipe, .w = weights, .b = backend, .ledger = ledger, .most_rows = most_rows };
+    d->mapped = (MappedExperts){ { mapped_want, mapped_get, mapped_release }, weights };
+    d->experts = &d->mapped.source;
+    Dealer dealer = { 0 };
+    deal_all(d, &dealer, recipe, most_rows);
+    Err e = backend->alloc(backend, &d->memory, dealer.used, LEDGER_WORK);
+    if (e.code) {
+        free(d);
+        return e;
+    }
+    d->memory_bytes = dealer.used;
+    dealer = (Dealer){ .memory = d->memory };
+    deal_all(d, &dealer, recipe, most_rows);
+    d->positions = calloc((size_t)most_rows, sizeof *d->positions);
+    d->tokens = calloc((size_t)most_rows, sizeof *d->tokens);
+    d->spans = calloc((size_t)most_rows, sizeof *d->spans);
+    if (!d->positions || !d->tokens || !d->spans) {
+        decoder_free(d);
+        return err_memory("the decoder");
+    }
+    *out = d;
+    return OK;
+}
+
+static size_t logit_bytes(const Decoder *d)
+{
+    return (size_t)d->most_logits * (size_t)d->r->vocab * sizeof(float);
+}
+
+static void free_logits(Decoder *d)
+{
+    if (d->logits) d->b->release(d->b, d->logits, logit_bytes(d), LEDGER_WORK);
+    if (d->host_logits) ledger_give(d->ledger, LEDGER_WORK, logit_bytes(d));
+    free(d->host_logits);
+    d->logits = d->host_logits = NULL;
+    d->most_logits = 0;
+}
+
+void decoder_free(Decoder *d)
+{
+    if (!d) return;
+    free_logits(d);
+    d->b->release(d->b, d->memory, d->memory_bytes, LEDGER_WORK);
+    free(d->positions);
+    free(d->tokens);
+    free(d->spans);
+    free(d->seen);
+    free(d);
+}
+
+static Err room_for_logits(Decoder *d, int64_t rows)
+{
+    if (rows <= d->most_logits) return OK;
+    free_logits(d);
+    d->most_logits = rows;
+    void *logits = NULL;
+    Err e = d->b->alloc(d->b, &logits, logit_bytes(d), LEDGER_WORK);
+    if (!e.code) d->logits = logits;
+    if (!e.code && !ledger_take(d->ledger, LEDGER_WORK, logit_bytes(d)))
+        e = err(ERR_LIMIT, "the logits of %lld tokens do not fit into the memory allowed", (long long)rows);
+    if (!e.code) {
+        d->host_logits = malloc(logit_bytes(d));
+        if (!d->host_logits) {
+            ledger_give(d->ledger, LEDGER_WORK, logit_bytes(d));
+            e = err_memory("logits");
+        }
+    }
+    if (e.code) free_logits(d);
+    return e;
+}
+
+// ---- Looking on ----------------------------------------------------------------------------------------------------
+
+static void show(Decoder *d, const Trace *trace, const char *name, const float *x, int64_t T, int64_t n)
+{
+    if (!trace) return;
+    d->b->get(d->b, d->seen, x, (size_t)(T * n) * sizeof(float));
+    trace->see(trace->user, name, d->seen, NULL, T, n);
+}
+
+static void show_layer(Decoder *d, const Trace *trace, int64_t layer, const float *x, int64_t T)
+{
+    char name[40];
+    snprintf(name, sizeof name, "layer%02lld", (long long)layer);
+    show(d, trace, name, x, T, d->r->hidden);
+}
+
+static void show_routes(Decoder *d, const Trace *trace, int64_t layer, int64_t T)
+{
+    if (!trace) return;
+    char name[48];
+    int64_t K = d->r->router.top_k;
+    snprintf(name, sizeof name, "router%02lld.logits", (long long)layer);
+    show(d, trace, name, d->scores, T, d->r->router.experts);
+    snprintf(name, sizeof name, "router%02lld.weights", (long long)layer);
+    show(d, trace, name, d->routes, T, K);
+    snprintf(name, sizeof name, "router%02lld.ids", (long long)layer);
+    d->b->get(d->b, d->seen, d->ids, (size_t)(T * K) * sizeof(int32_t));
+    trace->see(trace->user, name, NULL, (const int32_t *)(const void *)d->seen, T, K);
+}
+
+static Err room_for_traces(Decoder *d, const Trace *trace)
+{
+    if (!trace || d->seen) return OK;
+    int64_t width = larger(larger(d->r->hidden, d->r->router.experts), d->r->router.top_k);
+    d->seen = calloc((size_t)(d->most_rows * width), sizeof *d->seen);
+    return d->seen ? OK : err_memory("traces");
+}
+
+// ---- Blocks --------------------------------------------------------------------------------------------------------
+
+// The first T rows of `rows`, read from x and narrowed to n.
+static Rows rows_of(const Rows *rows, float *x, int64_t T, int64_t n)
+{
+    Rows view = *rows;
+    view.T = T, view.n = n, view.x = x;
+    return view;
+}
+
+static void quantize_for(Decoder *d, const Rows *x, const Matrix *const *matrices, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (d->b->wants_quantized(d->b, matrices[i]->format)) {
+            d->b->quantize_rows(d->b, x);
+            return;
+        }
+}
+
+static void norm(Decoder *d, float *y, const float *x, const float *gain, NormKind kind, int64_t rows, int64_t n)
+{
+    NormIn in = { .x = x, .gain = gain, .eps = (float)d->r->eps, .kind = kind };
+    d->b->rms_norm(d->b, y, &in, rows, n);
+}
+
+// A block's input: the residual stream, normed where the recipe norms it.
+static Rows block_input(Decoder *d, const float *gain, NormKind kind, int64_t T)
+{
+    if (kind == NORM_NONE) return rows_of(&d->in, d->x, T, d->r->hidden);
+    norm(d, d->in.x, d->x, gain, kind, T, d->r->hidden);
+    return rows_of(&d->in, d->in.x, T, d->r->hidden);
+}
+
+// x += residual_multiplier * norm(out)
+static void add_block(Decoder *d, const float *gain, NormKind kind, int64_t T)
+{
+    if (kind != NORM_NONE) norm(d, d->out, d->out, gain, kind, T, d->r->hidden);
+    d->b->add(d->b, d->x, d->out, T * d->r->hidden, (float)d->r->residual_multiplier);
+}
+
+static void turn(Decoder *d, float *x, const Rope *rope, int64_t heads, int64_t T)
+{
+    RopeIn in = { .positions = d->positions,
+                  .frequency = rope->frequency,
+                  .amplitude = rope->amplitude,
+                  .pairing = rope->pairing,
+                  .heads = heads,
+                  .width = d->r->head_width,
+                  .d = rope->d };
+    d->b->rope(d->b, x, &in, T);
+}
+
+// q, k, v of all rows, ready for the cache: projected, normed per head, turned.
+static void project(Decoder *d, const LayerRecipe *how, const LayerWeights *w, int64_t T)
+{
+    const Recipe *r = d->r;
+    const AttentionWeights *a = &w->attention;
+    Rows in = block_input(d, w->norm_attention, how->norm_attention, T);
+    quantize_for(d, &in, (const Matrix *const[]){ &a->q, &a->k, &a->v }, 3);
+    d->b->linear(d->b, d->q, a->q.rows, &in, &a->q, a->q_bias);
+    d->b->linear(d->b, d->k, a->k.rows, &in, &a->k, a->k_bias);
+    d->b->linear(d->b, d->v, a->v.rows, &in, &a->v, a->v_bias);
+    if (how->qk_norm != NORM_NONE) {
+        norm(d, d->q, d->q, a->q_norm, how->qk_norm, T * r->heads, r->head_width);
+        norm(d, d->k, d->k, a->k_norm, how->qk_norm, T * r->kv_heads, r->head_width);
+    }
+    if (how->rope == NO_ROPE) return;
+    turn(d, d->q, &r->ropes[how->rope], r->heads, T);
+    turn(d, d->k, &r->ropes[how->rope], r->kv_heads, T);
+}
+
+static void attention(Decoder *d, const Batch *batch, int64_t span_count, int64_t layer)
+{
+    const Recipe *r = d->r;
+    const LayerRecipe *how = &r->layer[layer];
+    const LayerWeights *w = &d->w->layer[layer];
+    int64_t k_width = r->kv_heads * r->head_width, v_width = r->kv_heads * r->value_width;
+    project(d, how, w, batch->T);
+    for (int64_t i = 0; i < span_count; i++) {
+        AttendSpan *span = &d->spans[i];
+        span->k = cache_view(batch->rows[span->row].sequence, layer, 0);
+        span->v = cache_view(batch->rows[span->row].sequence, layer, 1);
+        d->b->kv_store(d->b, &span->k, d->k + span->row * k_width, k_width, span->position, span->T);
+        d->b->kv_store(d->b, &span->v, d->v + span->row * v_width, v_width, span->position, span->T);
+    }
+    AttendIn in = { .q = d->q,
+                    .heads = r->heads,
+                    .kv_heads = r->kv_heads,
+                    .d_k = r->head_width,
+                    .d_v = r->value_width,
+                    .scale = (float)r->attention_scale,
+                    .mask = how->window ? MASK_WINDOW : MASK_CAUSAL,
+                    .window = how->window,
+                    .spans = d->spans,
+                    .span_count = span_count };
+    Rows mid = rows_of(&d->mid, d->mid.x, batch->T, r->heads * r->value_width);
+    d->b->attend(d->b, mid.x, &in);
+    quantize_for(d, &mid, (const Matrix *const[]){ &w->attention.o }, 1);
+    d->b->linear(d->b, d->out, r->hidden, &mid, &w->attention.o, NULL);
+    add_block(d, w->post_norm_attention, how->post_norm_attention, batch->T);
+}
+
+// y = down(silu(gate x) * up x); `in` is quantised already where its formats want it.
+static void dense(Decoder *d, float *y, const Rows *in, const FfnWeights *w, float clamp)
+{
+    int64_t width = w->gate.rows;
+    d->b->linear(d->b, d->gate, width, in, &w->gate, NULL);
+    d->b->linear(d->b, d->up, width, in, &w->up, NULL);
+    Rows mid = rows_of(&d->mid, d->mid.x, in->T, width);
+    d->b->swiglu(d->b, mid.x, d->gate, d->up, in->T * width, clamp);
+    quantize_for(d, &mid, (const Matrix *const[]){ &w->down }, 1);
+    d->b->linear(d->b, y, d->r->hidden, &mid, &w->down, NULL);
+}
+
+static Err experts(Decoder *d, const Rows *in, int64_t layer, const Trace *trace)
+{
+    const Router *router = &d->r->router;
+    const ExpertWeights *w = &d->w->layer[layer].experts;
+    const Matrix *gate, *up, *down;
+    d->experts->want(d->experts, layer);
+    Err e = d->experts->get(d->experts, layer, &gate, &up, &down);
+    if (e.code) return e;
+    quantize_for(d, in, (const Matrix *const[]){ &w->router, gate, up }, 3);
+    d->b->linear(d->b, d->scores, router->experts, in, &w->router, NULL);
+    RouteIn route = { .logits = d->scores,
+                      .bias = w->bias,
+                      .score = router->score,
+                      .T = in->T,
+                      .E = router->experts,
+                      .K = router->top_k,
+                      .groups = router->groups,
+                      .groups_kept = router->groups_kept,
+                      .normalise = router->normalise,
+                      .scale = (float)router->scale };
+    d->b->route(d->b, d->ids, d->routes, &route);
+    show_routes(d, trace, layer, in->T);
+    ExpertsIn routed = { .x = in,
+                         .ids = d->ids,
+                         .weights = d->routes,
+                         .K = router->top_k,
+                         .E = router->experts,
+                         .width = router->expert_width,
+                         .gate = gate,
+                         .up = up,
+                         .down = down,
+                         .clamp = d->r->layer[layer].clamp };
+    d->b->experts(d->b, d->out, &routed);
+    d->experts->release(d->experts, layer);
+    if (!router->shared_width) return OK;
+    quantize_for(d, in, (const Matrix *const[]){ &w->shared.gate, &w->shared.up }, 2);
+    dense(d, d->shared, in, &w->shared, d->r->layer[layer].clamp);
+    d->b->add(d->b, d->out, d->shared, in->T * d->r->hidden, 1.0f);
+    return OK;
+}
+
+static Err feed_forward(Decoder *d, int64_t T, int64_t layer, const Trace *trace)
+{
+    const LayerRecipe *how = &d->r->layer[layer];
+    const LayerWeights *w = &d->w->layer[layer];
+    Rows in = block_input(d, w->norm_ffn, how->norm_ffn, T);
+    if (how->ffn == FFN_MOE) {
+        Err e = experts(d, &in, layer, trace);
+        if (e.code) return e;
+    } else {
+        quantize_for(d, &in, (const Matrix *const[]){ &w->ffn.gate, &w->ffn.up }, 2);
+        dense(d, d->out, &in, &w->ffn, how->clamp);
+    }
+    add_block(d, w->post_norm_ffn, how->post_norm_ffn, T);
+    return OK;
+}
+
+// ---- The whole -----------------------------------------------------------------------------------------------------
+
+// Cuts the batch into spans of one sequence each and checks what the caller promised; returns their number, 0 when it is wrong.
+static int64_t cut_spans(Decoder *d, const Batch *batch)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < batch->T; i++) {
+        const BatchRow *row = &batch->rows[i];
+        if (row->token < 0 || row->token >= d->r->vocab) return 0;
+        d->positions[i] = row->position;
+        d->tokens[i] = row->token;
+        bool goes_on = i && row->sequence == row[-1].sequence;
+        if (goes_on && row->position != row[-1].position + 1) return 0;
+        if (!goes_on && row->position != cache_length(row->sequence)) return 0;
+        if (!goes_on) d->spans[count++] = (AttendSpan){ .row = i, .position = row->position };
+        d->spans[count - 1].T++;
+        d->spans[count - 1].keys = row->position + 1;
+    }
+    return count;
+}
+
+static Err head(Decoder *d, const Batch *batch, const Trace *trace, const float **logits)
+{
+    const Recipe *r = d->r;
+    int64_t wanted = 0;
+    if (trace) {
+        norm(d, d->in.x, d->x, d->w->norm, NORM_PLAIN, batch->T, r->hidden);
+        show(d, trace, "norm", d->in.x, batch->T, r->hidden);
+    }
+    for (int64_t i = 0; i < batch->T; i++)
+        if (batch->rows[i].want_logits)
+            norm(d, d->in.x + wanted++ * r->hidden, d->x + i * r->hidden, d->w->norm, NORM_PLAIN, 1, r->hidden);
+    *logits = NULL;
+    if (!wanted) return OK;
+    Err e = room_for_logits(d, wanted);
+    if (e.code) return e;
+    Rows in = rows_of(&d->in, d->in.x, wanted, r->hidden);
+    quantize_for(d, &in, (const Matrix *const[]){ &d->w->head }, 1);
+    d->b->linear(d->b, d->logits, r->vocab, &in, &d->w->head, NULL);
+    if (r->logit_multiplier != 1.0) d->b->scale(d->b, d->logits, wanted * r->vocab, (float)r->logit_multiplier);
+    d->b->get(d->b, d->host_logits, d->logits, (size_t)(wanted * r->vocab) * sizeof(float));
+    *logits = d->host_logits;
+    return OK;
+}
+
+Err decoder_run_span(Decoder *d, const Batch *batch, const LayerSpan *span, const Trace *trace, const float **logits)
+{
+    const Recipe *r = d->r;
+    size_t bytes = (size_t)(batch->T * r->hidden) * sizeof(float);
+    assert(batch->T > 0 && batch->T <= d->most_rows);
+    int64_t span_count = cut_spans(d, batch);
+    if (!span_count)
+        return err(ERR_USAGE, "a batch has a token outside the vocabulary or positions that do not follow");
+    Err e = room_for_traces(d, trace);
+    if (e.code) return e;
+    if (span->first > 0)
+        d->b->put(d->b, d->x, span->in, bytes);
+    else
+        d->b->embed(d->b, d->x, &d->w->embed, d->tokens, batch->T, (float)r->embedding_multiplier);
+    if (span->first == 0) show(d, trace, "embed", d->x, batch->T, r->hidden);
+    for (int64_t layer = span->first; layer < span->last && !e.code; layer++) {
+        attention(d, batch, span_count, layer);
+        e = feed_forward(d, batch->T, layer, trace);
+        show_layer(d, trace, layer, d->x, batch->T);
+    }
+    if (e.code) return e;
+    if (span->last < r->layers) {
+        d->b->get(d->b, span->out, d->x, bytes);
+        *logits = NULL;
+        return OK;
+    }
+    return head(d, batch, trace, logits);
+}
+
+Err decoder_run(Decoder *decoder, const Batch *batch, const Trace *trace, const float **logits)
+{
+    LayerSpan whole = { .first = 0, .last = decoder->r->layers };
+    return decoder_run_span(decoder, batch, &whole, trace, logits);
+}

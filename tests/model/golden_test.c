@@ -1,0 +1,105 @@
+// Every golden case, in float32 over dequantised weights: logits of every position within the case's tolerance, greedy ids to the
+// end, router choices. A mismatch names the first inner state that differs.
+#include "golden_case.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+typedef struct Seen {
+    const Case *c;
+    char first[200]; // the first inner state beyond its tolerance
+    int states;
+} Seen;
+
+static void compare_state(void *user, const char *name, const float *f, const int32_t *i, int64_t rows, int64_t cols)
+{
+    Seen *seen = user;
+    char whole[80];
+    int64_t wanted_rows = 0, wanted_cols = 0;
+    snprintf(whole, sizeof whole, "prompt%d.%s", seen->c->traced, name);
+    const float *wf = f ? case_floats(seen->c, whole, &wanted_rows, &wanted_cols) : NULL;
+    const int32_t *wi = i ? case_ints(seen->c, whole, &wanted_rows, &wanted_cols) : NULL;
+    if (!wf && !wi) return;
+    seen->states++;
+    assert_int_equal(rows, wanted_rows);
+    assert_int_equal(cols, wanted_cols);
+    double bound = strstr(name, ".weights") ? seen->c->weights_abs : seen->c->hidden_abs;
+    for (int64_t k = 0; k < rows * cols && !seen->first[0]; k++) {
+        double off = wf ? fabs((double)f[k] - (double)wf[k]) : i[k] != wi[k] ? INFINITY : 0;
+        if (!(off <= bound))
+            snprintf(seen->first, sizeof seen->first, "%s, row %lld, column %lld: off by %g", name,
+                     (long long)(k / cols), (long long)(k % cols), off);
+    }
+}
+
+static void check_greedy(Runner *r, KvSequence *s, const char *folder, int prompt, int32_t next)
+{
+    char name[64];
+    int64_t rows, n, vocab = r->c->recipe->vocab;
+    snprintf(name, sizeof name, "prompt%d.greedy", prompt);
+    const int32_t *greedy = case_ints(r->c, name, &rows, &n);
+    float *logits = malloc((size_t)vocab * sizeof *logits);
+    assert_non_null(greedy);
+    for (int64_t i = 0; i < n; i++) {
+        if (next != greedy[i]) fail_msg("%s: %s[%lld] is %d, expected %d", folder, name, (long long)i, next, greedy[i]);
+        runner_read(r, s, &next, 1, 1, logits, NULL);
+        next = argmax(logits, vocab);
+    }
+    free(logits);
+}
+
+static void check_prompt(Runner *r, const char *folder, int prompt)
+{
+    char name[64];
+    int64_t rows, n, vocab, wanted;
+    Seen seen = { .c = r->c };
+    Trace trace = { compare_state, &seen };
+    snprintf(name, sizeof name, "prompt%d.tokens", prompt);
+    const int32_t *ids = case_ints(r->c, name, &rows, &n);
+    snprintf(name, sizeof name, "prompt%d.logits", prompt);
+    const float *expected = case_floats(r->c, name, &wanted, &vocab);
+    assert_true(ids && expected && wanted == n && vocab == r->c->recipe->vocab);
+    float *logits = malloc((size_t)(n * vocab) * sizeof *logits);
+    KvSequence *s = runner_sequence(r);
+    runner_read(r, s, ids, n, 512, logits, prompt == r->c->traced ? &trace : NULL);
+    if (seen.first[0]) fail_msg("%s: first difference at %s", folder, seen.first);
+    assert_true(prompt != r->c->traced || seen.states > r->c->recipe->layers);
+    for (int64_t k = 0; k < n * vocab; k++)
+        if (!(fabsf(logits[k] - expected[k]) <= (float)r->c->logits_abs))
+            fail_msg("%s: %s[%lld, %lld] is %g, expected %g", folder, name, (long long)(k / vocab),
+                     (long long)(k % vocab), (double)logits[k], (double)expected[k]);
+    check_greedy(r, s, folder, prompt, argmax(logits + (n - 1) * vocab, vocab));
+    cache_release(s);
+    free(logits);
+}
+
+static void check_case(const char *folder, void *count)
+{
+    Case c;
+    Runner r;
+    case_open(&c, folder);
+    runner_open(&r, &c, RUNNER_PLAIN);
+    for (int i = 0; i < c.prompts; i++) check_prompt(&r, folder, i);
+    runner_close(&r);
+    case_close(&c);
+    ++*(int *)count;
+    print_message("%s: equal\n", folder);
+}
+
+static void every_case_equals_its_reference(void **state)
+{
+    (void)state;
+    int count = 0;
+    walk_cases(check_case, &count);
+    assert_true(count >= 13);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_case_equals_its_reference) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
