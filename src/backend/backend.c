@@ -158,6 +158,7 @@ static void fill_table(Backend *b)
     b->release = cpu_release;
     b->put = cpu_copy;
     b->get = cpu_copy;
+    b->copy = cpu_copy;
     scalar_fill(b);
 }
 
