@@ -14,9 +14,9 @@ demo: ## packages, build, a small model, and a talk with it
 test: ## everything: unit, end to end, sanitizers, short fuzzing, checks
 	@tools/test
 
-bench: all ## benchmarks, one JSON line each
-	@tools/build release benches
-	@for b in build/release/bench_*; do test -x $$b && $$b || exit 1; done
+bench: ## benchmarks, one JSON line each figure
+	@tools/install-packages --test
+	@tools/bench
 
 fuzz: ## every fuzzer for FUZZ_SECONDS (60)
 	@tools/install-packages --test

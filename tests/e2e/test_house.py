@@ -106,6 +106,7 @@ OFFENCES = {
     "locale": ("src/base/a.c", 'void f(void) { setlocale(LC_CTYPE, ""); }'),
     "open-end": ("src/base/a.c", "// TO" + "DO: finish"),
     "machine-path": ("src/base/a.c", 'const char *f = "/home/' + 'me/model";'),
+    "thread-local": ("src/base/a.c", "static _Thread_local int last;"),
     "family": ("src/model/decoder.c", 'int f(const char *a) { return a == "exaone_moe"; }'),
 }
 
@@ -178,9 +179,11 @@ def test_the_shared_library_exports_only_what_the_header_marks(installed):
     assert exported <= declared, exported - declared
 
 
-def test_the_header_compiles_alone_as_c_and_as_strict_c(installed, tmp_path):
+def test_the_header_compiles_alone_as_c99_as_c17_and_as_cpp(installed, tmp_path):
     source = tmp_path / "a.c"
     source.write_text("#include <dure.h>\nint main(void) { return 0; }\n")
     for standard in ("c99", "c17"):
         run_program("gcc", f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{installed / 'include'}",
                     "-c", source, "-o", tmp_path / "a.o").ok()
+    run_program("clang", "-x", "c++", "-std=c++11", "-Wall", "-Wextra", "-Werror", f"-I{installed / 'include'}",
+                "-fsyntax-only", source).ok()
