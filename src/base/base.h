@@ -38,7 +38,8 @@ typedef struct Err {
 Err err(ErrCode code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 Err err_memory(const char *what); // ERR_MEMORY: "out of memory for WHAT"
 #ifdef __clang_analyzer__         // sees one file at a time, and must know that an error is never OK
-#define err(CODE, ...) ((Err){ .code = (CODE) })
+void err_seen(const char *format, ...);
+#define err(CODE, ...) (err_seen(__VA_ARGS__), (Err){ .code = (CODE) })
 #define err_memory(WHAT) ((Err){ .code = ERR_MEMORY })
 #endif
 
