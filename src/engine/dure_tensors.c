@@ -1,7 +1,5 @@
 // dure_write_tensors: the public face of the safetensors writer, for programs that keep the numbers they watched.
-#include "format/format.h"
-
-#include "dure.h"
+#include "engine/engine_internal.h"
 
 #include <stdlib.h>
 
@@ -34,9 +32,5 @@ static Err tensors_write(const char *path, const DureTensor *tensors, size_t n)
 int dure_write_tensors(const char *path, const DureTensor *tensors, size_t n, DureError *error)
 {
     Err e = tensors_write(path, tensors, n);
-    if (error) {
-        error->code = (int)e.code;
-        memcpy(error->text, e.text, sizeof error->text);
-    }
-    return (int)e.code;
+    return api_return(error, &e);
 }

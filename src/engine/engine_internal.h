@@ -4,11 +4,147 @@
 
 #include "engine/engine.h"
 
+// ---- api.c ---------------------------------------------------------------------------------------------------------
+
+int api_return(DureError *error, const Err *e);                 // fills *error (may be NULL) and gives the code
+int api_text(DureText *out, Buf *buf, Err e, DureError *error); // gives the Buf's bytes away on success, frees it else
+int api_ids(DureIds *out, Ids *ids, Err e, DureError *error);
+
 // ---- sampler.c -----------------------------------------------------------------------------------------------------
 
 Err sampling_check(const DureSampling *options); // ERR_USAGE names the field
 size_t sampler_bytes(int64_t vocab);             // what sampler_new takes
 void philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 double philox_uniform(uint64_t seed, uint64_t position); // [0, 1), 53 bits: words 1 and 0 of counter (position, 0)
+
+// ---- dure_model.c --------------------------------------------------------------------------------------------------
+
+enum { MODEL_ENDS_MOST = 64 };
+
+// Opened once, never written afterwards: engines and threads share it. What could not be loaded is NULL and its Err says why;
+// whoever needs it returns that Err.
+struct DureModel {
+    Ledger ledger; // mapped and resident; no limit
+    Arena arena;   // recipe, weights, small vectors
+    void (*write)(void *user, int level, const char *text);
+    void *write_user;
+    Log log;
+    char *path;
+    bool text_only;
+    Checkpoint *checkpoint;
+    Recipe *recipe;
+    Weights *weights;
+    Report report; // what weights_bind found wrong
+    Err recipe_fault, weights_fault;
+    Tokenizer *tokenizer;
+    Err tokenizer_fault;
+    Chat *chat;
+    Err chat_fault;
+    json_t *generation; // generation_config.json, or NULL
+    Err generation_fault;
+    int32_t ends[MODEL_ENDS_MOST]; // tokens that end a reply: ascending, distinct
+    int end_count;
+};
+
+bool model_is_end(const DureModel *model, int32_t id);
+Err model_defaults(const DureModel *model, json_t **out); // new object: the recommended sampling
+
+// ---- dure_text.c ---------------------------------------------------------------------------------------------------
+
+Err model_tokenize(const DureModel *model, Str text, int flags, Ids *out);
+// Either of text and ids may be NULL; both start empty and are the caller's also on failure.
+Err model_render(const DureModel *model, Str messages, const DureRenderOptions *options, Buf *text, Ids *ids);
+
+// ---- reply.c: from sampled tokens to events ------------------------------------------------------------------------
+
+typedef struct Event {
+    DureEventKind kind;
+    int64_t done, total;
+    Buf text;
+    DureReason reason;
+} Event;
+
+// First in, first out. Events of one kind that meet in the queue become one, so a reply needs at most EVENTS_PER_REPLY.
+typedef struct EventQueue {
+    Event *at;
+    size_t first, n, capacity;
+    Buf given; // text of the last event that was taken
+} EventQueue;
+
+enum { EVENTS_PER_REPLY = 3 };
+
+Err events_reserve(EventQueue *queue, size_t more);
+void events_prompt(EventQueue *queue, int64_t done, int64_t total); // these three need reserved room
+Err events_text(EventQueue *queue, Str text);
+void events_end(EventQueue *queue, DureReason reason);
+bool events_take(EventQueue *queue, DureEvent *out);
+void events_free(EventQueue *queue);
+
+typedef struct Reply {
+    DureSampling options;
+    Sampler *sampler; // NULL: nothing is sampled
+    Buf *stop;        // [stop_count], own copies
+    size_t stop_count;
+    const Tokenizer *tokenizer; // NULL: no text
+    Detokenizer detokenizer;
+    Buf held; // text that may yet turn out to begin a stop string
+    int64_t tokens;
+} Reply;
+
+// *reply is empty before; tokenizer may be NULL when there are no stop strings.
+Err reply_begin(Reply *reply, const DureSampling *options, const Tokenizer *tokenizer, int64_t vocab);
+// Passes one token's text on, as far as it cannot begin a stop string. *stopped: a stop string was completed.
+Err reply_put(Reply *reply, int32_t id, EventQueue *events, bool *stopped);
+Err reply_flush(Reply *reply, EventQueue *events); // no more tokens: what is held back is text
+void reply_free(Reply *reply);
+
+// ---- session.c -----------------------------------------------------------------------------------------------------
+
+enum { SESSION_MARKS = 16 };
+
+typedef enum SessionState { SESSION_IDLE, SESSION_READING, SESSION_REPLYING } SessionState;
+
+struct DureSession {
+    DureEngine *engine;
+    DureSession *before, *after; // in the engine's list, oldest first
+    KvSequence *sequence;
+    Ids tokens;                   // fed and sampled, at most the context; the cache holds a prefix of them
+    KvMark *marks[SESSION_MARKS]; // ascending lengths, all on the present tokens
+    int mark_count;
+    int64_t turn_end; // a mark shall stand at this length, before a generation prompt; 0: none
+    SessionState state;
+    atomic_bool cancel;
+    Reply reply;
+    EventQueue events;
+    DureStats stats;
+    DureWatch watch; // all NULL: off
+    bool waiting;    // in the running step: still to be advanced
+    int64_t share;   // in the running batch: rows
+};
+
+int64_t session_pending(const DureSession *session); // tokens that the cache does not hold yet
+void session_mark(DureSession *session);             // where the cache stands; a mark is a convenience and may fail
+void session_unmark(DureSession *session, int64_t longer_than);
+// The batch with the session's rows was run, and the cache advanced. logits: of the last row; NULL: not wanted.
+Err session_advance(DureSession *session, const float *logits);
+void session_finish(DureSession *session, DureReason reason); // ends the reply; never fails: END has its room
+
+// ---- engine.c, schedule.c ------------------------------------------------------------------------------------------
+
+struct DureEngine {
+    const DureModel *model;
+    Ledger ledger; // limit: what may be used, less the mapped weights
+    DurePlan plan;
+    Backend *backend;
+    Decoder *decoder;
+    KvCache *cache;
+    KvOptions kv;
+    int64_t chunk, most_rows;
+    BatchRow *rows; // [most_rows]
+    float *logits;  // [vocab]: a row that the sampler may change
+    DureSession *first, *last;
+};
+
+Err engine_step(DureEngine *engine, int *advanced);
 
 #endif
