@@ -1,188 +1,149 @@
-// A Checkpoint: which files make it up, opened, read, merged and sorted; look-ups in it. The arena owns every name and list, the
-// Checkpoint its mappings. Opening is all or nothing.
+// A Checkpoint: its files mapped, read, merged and sorted; look-ups in it. The arena owns every name and list, the Checkpoint
+// its mappings. Opening is all or nothing.
 #include "format/format_internal.h"
 
-#include <dirent.h>
-#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-// What a path turned out to be: the names of the files with weights, within the folder.
-typedef struct Found {
-    CheckpointKind kind;
-    Str *names; // NUL-terminated
-    size_t count;
-    ShardIndex index; // entries NULL: none
-    char *index_path;
-} Found;
+// ---- Reading -------------------------------------------------------------------------------------------------------
 
-// ---- Which files ---------------------------------------------------------------------------------------------------
-
-static Err arena_join(char **out, Arena *arena, const char *folder, const char *name)
-{
-    char *joined;
-    Err e = path_join(&joined, folder, name);
-    if (e.code) return e;
-    *out = arena_text(arena, joined, strlen(joined));
-    free(joined);
-    return *out ? OK : err_memory(folder);
-}
-
-static Err found_one(Found *found, Arena *arena, CheckpointKind kind, const char *name)
-{
-    size_t n = strlen(name);
-    found->kind = kind;
-    found->names = arena_alloc(arena, sizeof *found->names);
-    char *copy = found->names ? arena_text(arena, name, n) : NULL;
-    if (!copy) return err_memory(name);
-    found->names[0] = (Str){ copy, n };
-    found->count = 1;
-    return OK;
-}
-
-static Err found_index(Found *found, Arena *arena)
-{
-    Buf text = { 0 };
-    Err e = file_read(&text, found->index_path, HEADER_BYTES_MOST);
-    if (!e.code) e = index_read(&found->index, arena, buf_str(&text), found->index_path);
-    buf_free(&text);
-    if (e.code) return e;
-    found->kind = CHECKPOINT_SAFETENSORS;
-    found->names = found->index.shards;
-    found->count = found->index.shard_count;
-    return OK;
-}
-
-// Counts the files of a folder whose names have the suffix; the first one's name goes into `only`.
-static Err scan(Buf *only, size_t *count, const char *folder, const char *suffix)
-{
-    DIR *dir = opendir(folder);
-    if (!dir) return err(ERR_FILE, "%s: cannot be read: %s", folder, strerror(errno));
-    const struct dirent *entry;
-    while ((entry = readdir(dir))) {
-        if (!str_ends(str(entry->d_name), suffix) || entry->d_name[0] == '.') continue;
-        if (++*count == 1) buf_text(only, entry->d_name);
-    }
-    closedir(dir);
-    return only->failed ? err_memory(folder) : OK;
-}
-
-static Err found_by_suffix(Found *found, Arena *arena, const char *folder, CheckpointKind kind, const char *suffix)
-{
-    Buf only = { 0 };
-    size_t count = 0;
-    Err e = scan(&only, &count, folder, suffix);
-    if (!e.code && count > 1)
-        e = err(ERR_FILE, "%s: has %zu files *%s and no model.safetensors.index.json; give the path of one of them",
-                folder, count, suffix);
-    if (!e.code && count == 1) e = found_one(found, arena, kind, only.at);
-    buf_free(&only);
-    return e;
-}
-
-static Err folder_has(bool *out, const char *folder, const char *name)
+// Maps the next file. `why`: who says that it is there, or NULL.
+static Err map_next(Checkpoint *c, const char *name, const char *why)
 {
     char *path;
-    Err e = path_join(&path, folder, name);
+    File *file = &c->files[c->file_count];
+    Err e = path_join(&path, c->folder, name);
     if (e.code) return e;
-    *out = path_exists(path);
+    if (why && !path_exists(path))
+        e = err(ERR_FILE, "%s: is named by %s but is not there; download it", path, why);
+    else
+        e = file_map(file, path);
     free(path);
+    if (e.code) return e;
+    if (!ledger_take(c->arena.ledger, LEDGER_MAPPED, file->bytes)) {
+        e = err(ERR_LIMIT, "%s: is too large to be mapped", file->path);
+        file_unmap(file);
+        return e;
+    }
+    c->file_count++;
     return OK;
 }
-
-static Err find_in_folder(Found *found, Arena *arena, const char *folder)
-{
-    bool there = false;
-    Err e = arena_join(&found->index_path, arena, folder, "model.safetensors.index.json");
-    if (e.code) return e;
-    if (path_exists(found->index_path)) return found_index(found, arena);
-    e = folder_has(&there, folder, "model.safetensors");
-    if (e.code) return e;
-    if (there) return found_one(found, arena, CHECKPOINT_SAFETENSORS, "model.safetensors");
-    e = found_by_suffix(found, arena, folder, CHECKPOINT_SAFETENSORS, ".safetensors");
-    if (!e.code && !found->count) e = found_by_suffix(found, arena, folder, CHECKPOINT_GGUF, ".gguf");
-    return e;
-}
-
-static Err find_weights(Found *found, Arena *arena, const char *folder)
-{
-    Err e = find_in_folder(found, arena, folder);
-    if (!e.code && !found->count)
-        e = err(ERR_FILE,
-                "%s: holds no model: expected model.safetensors.index.json with its shards, model.safetensors, one "
-                "*.safetensors or one *.gguf",
-                folder);
-    return e;
-}
-
-// For the text parts alone: a GGUF file only where no file of the other kind is in the folder.
-static Err find_text(Found *found, Arena *arena, const char *folder)
-{
-    static const char *const signs[] = { "config.json", "tokenizer.json", "tokenizer_config.json",
-                                         "model.safetensors.index.json", "model.safetensors" };
-    for (size_t i = 0; i < COUNT(signs); i++) {
-        bool there = false;
-        Err e = folder_has(&there, folder, signs[i]);
-        if (e.code || there) return e;
-    }
-    return found_by_suffix(found, arena, folder, CHECKPOINT_GGUF, ".gguf");
-}
-
-static Err find_file(Found *found, Arena *arena, const char *path)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    if (str_ends(str(path), ".safetensors")) return found_one(found, arena, CHECKPOINT_SAFETENSORS, name);
-    if (str_ends(str(path), ".gguf")) return found_one(found, arena, CHECKPOINT_GGUF, name);
-    return err(ERR_FILE, "%s: is neither a folder nor a file *.safetensors or *.gguf", path);
-}
-
-// ---- Reading -------------------------------------------------------------------------------------------------------
 
 static Err map_files(Checkpoint *c, const Found *found)
 {
     c->files = arena_array(&c->arena, found->count, sizeof *c->files);
     if (!c->files) return err_memory(c->path);
     for (size_t i = 0; i < found->count; i++) {
-        char *path;
-        Err e = path_join(&path, c->folder, found->names[i].at);
+        Err e = map_next(c, found->names[i].at, found->index.entries ? found->index_path : NULL);
         if (e.code) return e;
-        bool absent = found->index.entries && !path_exists(path);
-        if (absent)
-            e = err(ERR_FILE, "%s: is named by %s but is not there; download it", path, found->index_path);
-        else
-            e = file_map(&c->files[i], path);
-        free(path);
-        if (e.code) return e;
-        if (!ledger_take(c->arena.ledger, LEDGER_MAPPED, c->files[i].bytes)) {
-            e = err(ERR_LIMIT, "%s: is too large to be mapped", c->files[i].path);
-            file_unmap(&c->files[i]);
-            return e;
-        }
-        c->file_count++;
     }
+    return OK;
+}
+
+// The tensors of all files become one list. lists: [file_count]
+static Err merge(Checkpoint *c, const StoredList *lists)
+{
+    size_t total = 0, at = 0;
+    for (int i = 0; i < c->file_count; i++) total += lists[i].count;
+    c->tensors = arena_array(&c->arena, total, sizeof *c->tensors);
+    if (!c->tensors) return err_memory(c->path);
+    for (int i = 0; i < c->file_count; i++) {
+        if (lists[i].count) memcpy(c->tensors + at, lists[i].at, lists[i].count * sizeof *c->tensors);
+        at += lists[i].count;
+    }
+    c->tensor_count = total;
     return OK;
 }
 
 static Err read_shards(Checkpoint *c, Arena *scratch)
 {
-    StoredList *lists = arena_array(scratch, (size_t)c->file_count, sizeof *lists), all = { 0 };
+    StoredList *lists = arena_array(scratch, (size_t)c->file_count, sizeof *lists);
     if (!lists) return err_memory(c->path);
-    size_t total = 0;
     for (int i = 0; i < c->file_count; i++) {
         Err e = safetensors_read(&lists[i], &c->arena, &c->files[i], i);
         if (e.code) return e;
-        total += lists[i].count;
     }
-    all.at = c->file_count == 1 ? lists[0].at : arena_array(&c->arena, total, sizeof *all.at);
-    if (!all.at) return err_memory(c->path);
-    for (int i = 0; i < c->file_count; i++) {
-        if (c->file_count > 1 && lists[i].count)
-            memcpy(all.at + all.count, lists[i].at, lists[i].count * sizeof *all.at);
-        all.count += lists[i].count;
+    return merge(c, lists);
+}
+
+// ---- Split GGUF ----------------------------------------------------------------------------------------------------
+// NAME-00001-of-00003.gguf and so on: the first file has the metadata, each has tensors of its own and says in split.no
+// (from 0) and split.count which it is. Source: ggml-org/llama.cpp:tools/gguf-split.
+
+static Err map_parts(Checkpoint *c, int64_t count)
+{
+    char *first = c->files[0].path;
+    const char *slash = strrchr(first, '/'), *name = slash ? slash + 1 : first;
+    size_t n = gguf_part_stem(str(name), 1, count);
+    if (!n)
+        return err(ERR_FILE,
+                   "%s: is one of %" PRId64 " parts of a model, whose files must be called NAME-00001-of-%05" PRId64
+                   ".gguf and so on",
+                   first, count, count);
+    File *files = arena_array(&c->arena, (size_t)count, sizeof *files);
+    if (!files) return err_memory(c->path);
+    files[0] = c->files[0];
+    c->files = files;
+    for (int64_t i = 2; i <= count; i++) {
+        Buf part = { 0 };
+        buf_printf(&part, "%.*s-%05" PRId64 "-of-%05" PRId64 ".gguf", (int)n, name, i, count);
+        Err e = part.failed ? err_memory(c->path) : map_next(c, part.at, first);
+        buf_free(&part);
+        if (e.code) return e;
     }
-    c->tensors = all.at;
-    c->tensor_count = all.count;
     return OK;
 }
+
+static Err read_part(StoredList *out, Arena *scratch, const File *file, int index, int count)
+{
+    Meta *meta = NULL;
+    int64_t number = -1, of = -1;
+    Err e = gguf_read(&meta, out, scratch, file, index);
+    if (e.code) return e;
+    if (!meta_int(meta, "split.no", &number) || !meta_int(meta, "split.count", &of) || number != index || of != count)
+        return err(ERR_FORMAT, "%s: split.no and split.count must say that this is part %d of %d; download it again",
+                   file->path, index, count);
+    return OK;
+}
+
+// `first` becomes all tensors; c->config is the first file's metadata.
+static Err read_parts(Checkpoint *c, Arena *scratch, StoredList first)
+{
+    int64_t count = 1, number = 0, tensors = -1;
+    meta_int(c->config, "split.count", &count);
+    meta_int(c->config, "split.no", &number);
+    StoredList *lists = NULL;
+    if (number != 0 && count > 1)
+        return err(ERR_FILE, "%s: is not the first of the model's %" PRId64 " parts; give the path of the first",
+                   c->files[0].path, count);
+    Err e = count > 1 ? map_parts(c, count) : OK;
+    if (!e.code && !(lists = arena_array(scratch, (size_t)c->file_count, sizeof *lists))) e = err_memory(c->path);
+    if (e.code) return e;
+    lists[0] = first;
+    for (int i = 1; !e.code && i < c->file_count; i++)
+        e = read_part(&lists[i], scratch, &c->files[i], i, c->file_count);
+    if (!e.code) e = merge(c, lists);
+    if (!e.code && count > 1 && meta_int(c->config, "split.tensors.count", &tensors) &&
+        tensors != (int64_t)c->tensor_count)
+        e = err(ERR_FORMAT,
+                "%s: split.tensors.count is %" PRId64 ", but the parts hold %zu tensors; download them again",
+                c->files[0].path, tensors, c->tensor_count);
+    return e;
+}
+
+static Err read_gguf(Checkpoint *c, Arena *scratch, CheckpointParts parts)
+{
+    Meta *meta = NULL;
+    StoredList list = { 0 };
+    Err e = gguf_read(&meta, parts == CHECKPOINT_ALL ? &list : NULL, &c->arena, &c->files[0], 0);
+    if (e.code) return e;
+    c->config = meta;
+    c->config_name = c->files[0].path;
+    return parts == CHECKPOINT_ALL ? read_parts(c, scratch, list) : OK;
+}
+
+// ---- Everything ----------------------------------------------------------------------------------------------------
 
 // Every tensor of the index is in the shard that the index names; tensors that the index does not know are kept.
 static Err check_index(const Checkpoint *c, const Found *found, const Log *log)
@@ -203,20 +164,9 @@ static Err check_index(const Checkpoint *c, const Found *found, const Log *log)
 
 static Err read_weights(Checkpoint *c, Arena *scratch, const Found *found, CheckpointParts parts, const Log *log)
 {
-    StoredList list = { 0 };
-    Err e = OK;
-    if (c->kind == CHECKPOINT_GGUF) {
-        Meta *meta = NULL;
-        e = gguf_read(&meta, parts == CHECKPOINT_ALL ? &list : NULL, &c->arena, &c->files[0], 0);
-        c->config = meta;
-        c->config_name = c->files[0].path;
-        c->tensors = list.at;
-        c->tensor_count = list.count;
-    } else {
-        e = read_shards(c, scratch);
-    }
+    Err e = c->kind == CHECKPOINT_GGUF ? read_gguf(c, scratch, parts) : read_shards(c, scratch);
     if (e.code) return e;
-    list = (StoredList){ c->tensors, c->tensor_count };
+    StoredList list = { c->tensors, c->tensor_count };
     stored_sort_by_name(&list);
     e = stored_check_names(&list, c->files);
     if (!e.code && found->index.entries) e = check_index(c, found, log);
@@ -263,10 +213,7 @@ static Err open_into(Checkpoint *c, Arena *scratch, const char *path, Checkpoint
     if (!path_exists(path)) return err(ERR_FILE, "%s: there is no such file or folder", path);
     Err e = keep_paths(c, path, folder);
     if (e.code) return e;
-    if (!folder)
-        e = find_file(&found, scratch, path);
-    else
-        e = parts == CHECKPOINT_ALL ? find_weights(&found, scratch, path) : find_text(&found, scratch, path);
+    e = find_files(&found, scratch, path, folder, parts);
     if (e.code) return e;
     c->kind = found.kind;
     if (c->kind == CHECKPOINT_SAFETENSORS) e = read_config(c, folder && parts == CHECKPOINT_ALL);

@@ -36,6 +36,20 @@ typedef struct ShardIndex {
 } ShardIndex;
 Err index_read(ShardIndex *out, Arena *arena, Str text, const char *source);
 
+// What a path turned out to be: the names of the files with weights, within the folder.
+typedef struct Found {
+    CheckpointKind kind;
+    Str *names; // NUL-terminated
+    size_t count;
+    ShardIndex index; // entries NULL: none
+    char *index_path;
+} Found;
+
+Err find_files(Found *found, Arena *arena, const char *path, bool folder, CheckpointParts parts);
+Err arena_join(char **out, Arena *arena, const char *folder, const char *name);
+// Of NAME-00001-of-00003.gguf, the 1st of 3, the length of NAME; 0 if the name is not of this form.
+size_t gguf_part_stem(Str name, int64_t number, int64_t count);
+
 // Sets stored->bytes from dtype and shape. An error where the product overflows or a row is not whole blocks.
 Err stored_measure(Stored *stored, const char *source);
 void stored_sort_by_offset(StoredList *list);

@@ -268,17 +268,21 @@ static Err read_pair(Reader *r, Meta *meta, uint64_t number)
 
 // ---- Tensors -------------------------------------------------------------------------------------------------------
 
+static const char *refused_name(uint32_t type)
+{
+    for (size_t i = 0; i < COUNT(refused_types); i++)
+        if (refused_types[i].type == type) return refused_types[i].name;
+    return "unknown";
+}
+
 static Err read_type(const Reader *r, Stored *s, uint32_t type)
 {
     if (dtype_from_gguf(&s->dtype, type)) return OK;
-    const char *name = "unknown";
-    for (size_t i = 0; i < COUNT(refused_types); i++)
-        if (refused_types[i].type == type) name = refused_types[i].name;
     return err(ERR_UNSUPPORTED,
                "%s: tensor %.*s has the type %s (%" PRIu32
                "), which is not read here; take a file in Q4_K_M, Q6_K, Q8_0, "
                "BF16 or F16",
-               r->file->path, shown(s->name), s->name.at, name, type);
+               r->file->path, shown(s->name), s->name.at, refused_name(type), type);
 }
 
 // Offsets are checked when all infos are read; until then `offset` counts from the start of the data.
@@ -373,7 +377,7 @@ static Err read_head(Reader *r, uint64_t *tensors, uint64_t *keys)
     Part head = { "its first", str("24 bytes") };
     if (!r->file->bytes) return err(ERR_FORMAT, "%s: is empty; download it again", r->file->path);
     Err e = take(r, magic, sizeof magic, head);
-    if (!e.code && memcmp(magic, "GGUF", sizeof magic))
+    if (!e.code && memcmp(magic, "GGUF", sizeof magic) != 0)
         e = err(ERR_FORMAT, "%s: does not begin with \"GGUF\"; this is no GGUF file", r->file->path);
     if (!e.code) e = take(r, &version, sizeof version, head);
     if (e.code) return e;

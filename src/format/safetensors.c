@@ -186,16 +186,15 @@ static int by_shard(const void *a, const void *b)
 
 static Err check_shard_name(const json_t *shard, const char *tensor, const char *source)
 {
-    Str t = str(tensor);
     if (!json_is_string(shard))
-        return err(ERR_FORMAT, "%s: weight_map: the shard of tensor %.*s must be a string", source, shown(t), t.at);
+        return err(ERR_FORMAT, "%s: weight_map: the shard of tensor %.120s must be a string", source, tensor);
     Str s = { json_string_value(shard), json_string_length(shard) };
     if (!s.n || s.n > 255 || memchr(s.at, '/', s.n) || strstr(s.at, ".."))
         return err(
             ERR_FORMAT,
-            "%s: weight_map: the shard \"%.*s\" of tensor %.*s is not a plain file name; shards must lie beside the "
+            "%s: weight_map: the shard \"%.*s\" of tensor %.120s is not a plain file name; shards must lie beside the "
             "index, without '/' or '..' in their names",
-            source, shown(s), s.at, shown(t), t.at);
+            source, shown(s), s.at, tensor);
     return OK;
 }
 
