@@ -26,19 +26,17 @@ static inline uint32_t bits_of_float(float f)
     return bits;
 }
 
-// IEEE binary16 to binary32, exact; a NaN keeps its payload. Written without branches, so that loops over it become vectors.
-// A subnormal half is made by a subtraction of normal floats, so the result does not depend on flush-to-zero modes.
+// IEEE binary16 to binary32, exact; a NaN keeps its payload. Selects by masks, so that loops over it become vectors. A
+// subnormal half is made by a subtraction of normal floats, so the result does not depend on flush-to-zero modes.
 static inline float half_to_float(uint16_t h)
 {
     const uint32_t all_exponent = 31u << 23, rebias = (127u - 15u) << 23;
-    uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
     uint32_t magnitude = (uint32_t)(h & 0x7FFFu) << 13;
-    uint32_t exponent = magnitude & all_exponent;
-    uint32_t normal = magnitude + rebias;
-    uint32_t special = normal + rebias; // infinity and NaN
-    uint32_t small = bits_of_float(float_of_bits(normal + (1u << 23)) - float_of_bits(rebias + (1u << 23)));
-    uint32_t bits = exponent == all_exponent ? special : exponent == 0 ? small : normal;
-    return float_of_bits(sign | bits);
+    uint32_t is_special = 0u - (uint32_t)(magnitude >= all_exponent); // infinity and NaN
+    uint32_t is_small = 0u - (uint32_t)(magnitude < 1u << 23);        // subnormal and zero
+    uint32_t normal = magnitude + rebias + (is_special & rebias);
+    uint32_t small = bits_of_float(float_of_bits(magnitude + rebias + (1u << 23)) - float_of_bits(rebias + (1u << 23)));
+    return float_of_bits((uint32_t)(h & 0x8000u) << 16 | (is_small & small) | (~is_small & normal));
 }
 
 static inline float load_half(const uint8_t *at)
