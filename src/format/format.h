@@ -38,7 +38,8 @@ typedef enum CheckpointParts {
     CHECKPOINT_TEXT, // config if there is one, no weights: for tokenizer and template (GGUF: metadata)
 } CheckpointParts;
 
-// `path`: a folder, a *.safetensors file (its folder's config is used) or a *.gguf file. Errors name file, tensor or field, and
+// `path`: a folder, a *.safetensors file (its folder's config is used, if there is one; a folder must have one) or a *.gguf
+// file (of a split model the first part, NAME-00001-of-0000N.gguf; the others follow). Errors name file, tensor or field, and
 // what was expected. In a folder: model.safetensors.index.json's shards, else model.safetensors, else a single *.safetensors, else
 // a single *.gguf. Mapped bytes are counted in `ledger` (may be NULL).
 Err checkpoint_open(Checkpoint **out, const char *path, CheckpointParts parts, Ledger *ledger, const Log *log);
@@ -49,7 +50,8 @@ const uint8_t *checkpoint_data(const Checkpoint *checkpoint, const Stored *store
 Err checkpoint_side_file(const Checkpoint *checkpoint, const char *name, Buf *out, bool *found);
 // XXH3-128 over config, tokenizer and the sorted (name, dtype, shape, first and last 4 KiB) of the tensors.
 Err checkpoint_fingerprint(const Checkpoint *checkpoint, uint8_t out[16]);
-// The stored matrix of rank 2 (or one slice [i] of a rank-3 tensor: i in [0, shape[0])); rank 1 gives one row.
+// The stored matrix of rank 2 (or one slice [i] of a rank-3 tensor: i in [0, shape[0])); rank 1 gives one row. Absent (data NULL)
+// for any other rank or slice.
 Matrix stored_matrix(const Checkpoint *checkpoint, const Stored *stored, int64_t slice);
 
 // ---- Writing -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@
 enum {
     KEYS_MOST = 1 << 16,
     TENSORS_MOST = 1 << 20,
-    ITEMS_MOST = 1 << 22, // of an array; vocabularies and merges have up to some 300,000
+    ITEMS_MOST = 1 << 22, // of all arrays together; vocabularies and merges have up to some 300,000 each
     KEY_MOST = 65535,
     NAME_MOST = 1024,
     GGUF_RANK_MOST = 4,
@@ -59,7 +59,8 @@ static const struct {
 typedef struct Reader {
     const File *file;
     Arena *arena;
-    size_t at; // never beyond file->bytes
+    size_t at;      // never beyond file->bytes
+    uint64_t items; // of arrays so far
 } Reader;
 
 // ---- Pieces --------------------------------------------------------------------------------------------------------
@@ -237,9 +238,10 @@ static Err read_array(Reader *r, MetaValue *out, Str key)
                    r->file->path, shown(key), key.at);
     size_t least = type == VALUE_STRING ? sizeof(uint64_t) : value_types[type].bytes;
     if (count > (r->file->bytes - r->at) / least) return cut_off(r, part);
-    if (count > ITEMS_MOST)
-        return err(ERR_LIMIT, "%s: the value of key %.*s is an array of %" PRIu64 " items, at most %d are read",
-                   r->file->path, shown(key), key.at, count, ITEMS_MOST);
+    if (count > ITEMS_MOST - r->items)
+        return err(ERR_LIMIT, "%s: with the value of key %.*s, arrays hold %" PRIu64 " items, at most %d are read",
+                   r->file->path, shown(key), key.at, r->items + count, ITEMS_MOST);
+    r->items += count;
     *out = (MetaValue){ .type = META_LIST, .item = value_types[type].meta, .count = (size_t)count };
     if (!count) return OK;
     if (type == VALUE_STRING) return read_strings(r, out, (size_t)count, key);

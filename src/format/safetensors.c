@@ -7,7 +7,18 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { NAME_MOST = 1024 };
+enum { NAME_MOST = 1024, VALUES_MOST = 1 << 22 };
+
+// Parsed JSON takes up to a hundred times the text's memory, by its values, which commas part: this bounds it. The largest
+// models have some 100,000 tensors of about ten values each.
+static Err parse_bounded(json_t **out, Str text, const char *source)
+{
+    size_t commas = 0;
+    for (size_t i = 0; i < text.n; i++) commas += text.at[i] == ',';
+    if (commas > VALUES_MOST)
+        return err(ERR_LIMIT, "%s: the JSON holds more than %d values; no model has so many", source, VALUES_MOST);
+    return json_parse(out, text, JSON_UNIQUE, source);
+}
 
 static Err tensor_fault(const char *path, Str name, const char *what)
 {
@@ -161,7 +172,7 @@ Err safetensors_read(StoredList *out, Arena *arena, const File *file, int index)
         return err(ERR_FORMAT, "%s: the header does not begin with '{'; this is no safetensors file or is damaged",
                    file->path);
     json_t *header = NULL;
-    Err e = json_parse(&header, text, JSON_UNIQUE, file->path);
+    Err e = parse_bounded(&header, text, file->path);
     if (e.code) return e;
     e = read_header(out, arena, header, sizeof header_bytes + header_bytes, file, index);
     json_decref(header);
@@ -237,7 +248,7 @@ static Err collect_shards(ShardIndex *out, Arena *arena, const char *source)
 Err index_read(ShardIndex *out, Arena *arena, Str text, const char *source)
 {
     json_t *root = NULL;
-    Err e = json_parse(&root, text, JSON_UNIQUE, source);
+    Err e = parse_bounded(&root, text, source);
     if (e.code) return e;
     const json_t *map = json_object_get(root, "weight_map");
     ShardIndex index = { 0 };

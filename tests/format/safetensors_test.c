@@ -232,6 +232,17 @@ static void deep_nesting_and_long_names_are_errors(void **state)
     buf_free(&header);
 }
 
+static void a_header_of_millions_of_values_is_a_limit(void **state)
+{
+    (void)state;
+    Buf header = { 0 };
+    buf_text(&header, "{\"__metadata__\":[0");
+    for (int i = 0; i <= 1 << 22; i++) buf_text(&header, ",0");
+    buf_text(&header, "]}");
+    expect_err(read_header_text(header.at, 0), ERR_LIMIT, "holds more than 4194304 values");
+    buf_free(&header);
+}
+
 // Every byte of a small file set to some other values: an Err or a list, never a crash.
 static void every_changed_byte_is_survived(void **state)
 {
@@ -265,6 +276,7 @@ int main(void)
         cmocka_unit_test(every_lie_of_a_header_is_named),
         cmocka_unit_test(a_lying_header_length_is_named),
         cmocka_unit_test(deep_nesting_and_long_names_are_errors),
+        cmocka_unit_test(a_header_of_millions_of_values_is_a_limit),
         cmocka_unit_test(every_changed_byte_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
