@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 TIMEOUT_S = 600
 
@@ -46,6 +47,7 @@ def count(text):
 def run(test):
     name, command, environment = test
     environment = os.environ | {"LC_ALL": "C.UTF-8"} | environment | {"CMOCKA_MESSAGE_OUTPUT": "TAP"}
+    began = time.monotonic()
     try:
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=TIMEOUT_S)
@@ -59,7 +61,7 @@ def run(test):
     if not complete or (fate != 0 and not failed):
         failed += 1
         text += f"\n{name}: {passed + skipped} of {planned} tests were done; exit status {fate}\n"
-    return name, passed, failed, skipped, text
+    return name, passed, failed, skipped, time.monotonic() - began, text
 
 
 def main():
@@ -67,9 +69,9 @@ def main():
     totals = [0, 0, 0]
     tests = list(executables(build, pattern))
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        for name, passed, failed, skipped, text in threads.map(run, tests):
+        for name, passed, failed, skipped, seconds, text in threads.map(run, tests):
             totals = [a + b for a, b in zip(totals, (passed, failed, skipped))]
-            print(f"{'FAILED' if failed else 'ok':8} {name}: {passed}", flush=True)
+            print(f"{'FAILED' if failed else 'ok':8} {name}: {passed} ({seconds:.1f} s)", flush=True)
             if failed:
                 print("\n".join("         " + line for line in text.splitlines()[-200:]), flush=True)
     print("unit: {} passed, {} failed, {} skipped".format(*totals))
