@@ -211,7 +211,7 @@ int pool_threads(const Pool *pool);
 // Returns when all parts, 0 to parts - 1, are done. parts < 2^32 - 1.
 void pool_run(Pool *pool, PoolTask *task, void *arg, int64_t parts);
 void pool_free(Pool *pool);
-int cpu_count(void); // processors this process may run on
+int cpu_count(void); // processors this process may run on, the control group's quota included
 
 // ---- Messages ------------------------------------------------------------------------------------------------------
 

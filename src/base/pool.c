@@ -10,6 +10,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -153,10 +154,35 @@ void pool_free(Pool *pool)
     free(pool);
 }
 
+// Processors' worth of time that the control group allows, rounded up; INT32_MAX without a limit. More threads than that
+// would be stopped in turns, and every join would wait for them.
+static int cpu_quota(void)
+{
+    long long quota = -1, period = 0;
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re"); // "QUOTA PERIOD" or "max PERIOD"
+    if (f) {
+        if (fscanf(f, "%lld %lld", &quota, &period) != 2) quota = -1;
+        fclose(f);
+    } else {
+        static const char *const paths[] = { "/sys/fs/cgroup/cpu/cpu.cfs_quota_us",
+                                             "/sys/fs/cgroup/cpu/cpu.cfs_period_us" };
+        long long *const values[] = { &quota, &period };
+        for (size_t i = 0; i < COUNT(paths); i++) {
+            f = fopen(paths[i], "re");
+            if (!f) return INT32_MAX;
+            if (fscanf(f, "%lld", values[i]) != 1) quota = -1;
+            fclose(f);
+        }
+    }
+    if (quota <= 0 || period <= 0 || quota / period >= INT32_MAX) return INT32_MAX;
+    return (int)((quota + period - 1) / period);
+}
+
 int cpu_count(void)
 {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    long n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+    int quota = cpu_quota();
+    if (n > quota) n = quota;
     return n > 0 ? (int)n : 1;
 }

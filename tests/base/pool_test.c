@@ -148,6 +148,7 @@ static void this_process_has_at_least_one_processor(void **state)
 {
     (void)state;
     assert_true(cpu_count() >= 1);
+    assert_true(cpu_count() <= sysconf(_SC_NPROCESSORS_CONF));
 }
 
 int main(void)

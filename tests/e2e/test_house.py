@@ -1,4 +1,6 @@
 """The front door: packages, make targets, checks, what gets installed."""
+import hashlib
+import importlib.util
 import os
 import pathlib
 import re
@@ -152,6 +154,43 @@ def test_an_exception_needs_a_reason_and_a_use(tmp_path):
     (tmp_path / "src/base/a.c").write_text("void f(void);\n")
     result = check_forbidden(tmp_path)
     assert result.rc == 1 and "no longer needs" in result.text
+
+
+# ---- Counting ----
+
+
+def run_unit():
+    spec = importlib.util.spec_from_file_location("run_unit", ROOT / "tools/run_unit.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("script, expected", {
+    "all pass, two groups": ("printf '1..2\\nok 1 - a\\nok 2 - b\\n1..1\\nok 1 - c\\n'", (3, 0, 0)),
+    "one fails": ("printf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; exit 1", (1, 1, 0)),
+    "one is skipped": ("printf '1..2\\nok 1 - a\\nnot ok 2 # SKIP b\\n'", (1, 0, 1)),
+    "it dies between tests": ("printf '1..3\\nok 1 - a\\n'; kill -SEGV $$", (1, 1, 0)),
+    "it dies after the last": ("printf '1..1\\nok 1 - a\\n'; exit 23", (1, 1, 0)),
+    "it says nothing": ("exit 0", (0, 1, 0)),
+}.values())
+def test_every_unit_test_is_counted_and_a_crash_is_a_failure(script, expected):
+    name, passed, failed, skipped, _, _ = run_unit().run(("fake", ["bash", "-c", script], {}))
+    assert (name, (passed, failed, skipped)) == ("fake", expected)
+
+
+def test_a_unit_test_that_was_not_built_is_a_failure():
+    assert run_unit().run(("fake", [str(ROOT / "build/no-such-test")], {}))[1:4] == (0, 1, 0)
+
+
+@pytest.mark.real
+def test_the_fetched_model_is_the_one_expected(smollm2):
+    wanted = re.search(r"^sha256=([0-9a-f]{64})$", (ROOT / "tools/fetch-smollm2").read_text(), re.MULTILINE)[1]
+    with open(smollm2, "rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == wanted
+
+
+# ---- Installing ----
 
 
 @pytest.fixture(scope="module")
