@@ -58,6 +58,8 @@ typedef struct Detokenizer {
     bool begun;
     char held[64];
     size_t held_n;
+    uint32_t stripped; // characters dropped from the start
+    Buf long_run;      // byte tokens that `held` has no room for; detokenizer_end frees it
 } Detokenizer;
 
 Detokenizer detokenizer_new(const Tokenizer *tokenizer, bool keep_special);

@@ -1,0 +1,193 @@
+// Reads a tokenizer from GGUF metadata. The file names its pre-tokeniser and has no normaliser, so both come from the table
+// below; names and patterns are facts of the converters (ggml-org/llama.cpp:src/llama-vocab.cpp), normalisers those of the
+// families' tokenizer.json.
+#include "text/tokenizer_internal.h"
+#include "text/unicode_table.h"
+
+#include <inttypes.h>
+
+typedef struct Pre {
+    const char *name;
+    uint32_t form;              // UNICODE_NFC ... or 0
+    bool digits;                // every digit alone, first
+    bool ignore_merges, bos;    // bos: a start token unless the file says otherwise
+    const char *const *regexes; // one after another, each match alone; NULL-terminated
+} Pre;
+
+#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+#define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define CL100K_TAIL "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
+static const char *const gpt2[] = { GPT2, NULL };
+static const char *const plain_default[] = { "[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]", NULL };
+static const char *const llama3[] = { CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" CL100K_TAIL, NULL };
+static const char *const one_digit[] = { CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" CL100K_TAIL, NULL };
+static const char *const superwords[] = { CONTRACTIONS
+                                          "|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}"
+                                          "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+",
+                                          NULL };
+static const char *const hyperclovax[] = { "\\p{N}", "[\\u4e00-\\u9fa5\\u3040-\\u309f\\u30a0-\\u30ff]+",
+                                           "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
+                                           "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*"
+                                           "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+                                           NULL };
+
+static const Pre pres[] = {
+    { .name = "default", .regexes = plain_default },
+    { .name = "gpt-2", .regexes = gpt2 },
+    { .name = "exaone4", .form = UNICODE_NFKC, .regexes = gpt2 },
+    { .name = "smollm", .digits = true, .regexes = gpt2 },
+    { .name = "exaone", .digits = true, .regexes = gpt2 },
+    { .name = "starcoder", .digits = true, .regexes = gpt2 },
+    { .name = "refact", .digits = true, .regexes = gpt2 },
+    { .name = "command-r", .digits = true, .regexes = gpt2 },
+    { .name = "llama-bpe", .ignore_merges = true, .bos = true, .regexes = llama3 },
+    { .name = "llama3", .ignore_merges = true, .bos = true, .regexes = llama3 },
+    { .name = "llama-v3", .ignore_merges = true, .bos = true, .regexes = llama3 },
+    { .name = "qwen2", .form = UNICODE_NFC, .regexes = one_digit },
+    { .name = "exaone-moe", .form = UNICODE_NFC, .regexes = superwords },
+    { .name = "hyperclovax", .regexes = hyperclovax },
+    { .name = "mu-choco", .regexes = hyperclovax },
+    { .name = "solar-open", .regexes = one_digit },
+};
+
+static Err apply_pre(Tokenizer *t, const Pre *pre)
+{
+    Err e = OK;
+    if (pre->form) e = parts_add_normaliser(t, (Normaliser){ .run = normalise_form, .form = pre->form });
+    if (!e.code && pre->digits)
+        e = parts_add_step(t, (Step){ .apply = step_split, .find = find_flagged, .flags = UNICODE_NUMERIC });
+    for (size_t i = 0; pre->regexes[i] && !e.code; i++) {
+        Step step = { .apply = step_split, .find = find_regex };
+        e = regex_new(&step.regex, str(pre->regexes[i]), t->source);
+        if (!e.code) e = parts_add_step(t, step);
+    }
+    t->byte_level = true;
+    t->ignore_merges = pre->ignore_merges;
+    t->decode = DECODE_BYTES;
+    return e;
+}
+
+static Err find_pre(const Meta *meta, const Pre **out)
+{
+    Str model, name = str("default");
+    if (!meta_text(meta, "tokenizer.ggml.model", &model))
+        return err(ERR_FORMAT, "%s: tokenizer.ggml.model is missing", meta->source);
+    if (!str_is(model, "gpt2"))
+        return err(ERR_UNSUPPORTED, "%s: tokenizer.ggml.model \"%.*s\" is not supported; supported is gpt2",
+                   meta->source, (int)(model.n < 60 ? model.n : 60), model.at);
+    meta_text(meta, "tokenizer.ggml.pre", &name);
+    Buf known = { 0 };
+    for (size_t i = 0; i < COUNT(pres); i++) {
+        buf_printf(&known, "%s%s", i ? ", " : "", pres[i].name);
+        if (!str_is(name, pres[i].name)) continue;
+        *out = &pres[i];
+        buf_free(&known);
+        return OK;
+    }
+    Err e = err(ERR_UNSUPPORTED, "%s: tokenizer.ggml.pre \"%.*s\" is not supported; supported are %s", meta->source,
+                (int)(name.n < 60 ? name.n : 60), name.at, buf_str(&known).at);
+    buf_free(&known);
+    return e;
+}
+
+static Err list_of(const Meta *meta, const char *key, MetaType item, const MetaValue **out)
+{
+    *out = meta_find(meta, key);
+    if (!*out || (*out)->type != META_LIST || ((*out)->count && (*out)->item != item))
+        return err(ERR_FORMAT, "%s: %s is missing or no list of %s", meta->source, key,
+                   item == META_TEXT ? "texts" : "integers");
+    return OK;
+}
+
+enum { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER, TYPE_UNUSED, TYPE_BYTE };
+
+static Err read_tokens(Tokenizer *t, const Meta *meta)
+{
+    const MetaValue *texts, *types = NULL;
+    Err e = list_of(meta, "tokenizer.ggml.tokens", META_TEXT, &texts);
+    if (e.code) return e;
+    if (meta_find(meta, "tokenizer.ggml.token_type"))
+        e = list_of(meta, "tokenizer.ggml.token_type", META_INT, &types);
+    if (!e.code && !texts->count) e = err(ERR_FORMAT, "%s: tokenizer.ggml.tokens is empty", meta->source);
+    if (!e.code && types && types->count != texts->count)
+        e = err(ERR_FORMAT, "%s: tokenizer.ggml.token_type has %zu entries for %zu tokens", meta->source, types->count,
+                texts->count);
+    for (size_t i = 0; i < texts->count && !e.code; i++) {
+        int64_t type = types ? types->integers[i] : TYPE_NORMAL;
+        if (type < TYPE_NORMAL || type > TYPE_BYTE)
+            return err(ERR_FORMAT, "%s: token %zu has type %" PRId64 "; types are 1 to 6", meta->source, i, type);
+        if (!utf8_valid(texts->texts[i].at, texts->texts[i].n))
+            return err(ERR_FORMAT, "%s: token %zu is not UTF-8", meta->source, i);
+        e = tokenizer_put(t, texts->texts[i], (int64_t)i, TOKEN_MODEL | TOKEN_TWIN);
+    }
+    for (size_t i = 0; types && i < texts->count && !e.code; i++) {
+        bool special = types->integers[i] == TYPE_CONTROL;
+        if (special || types->integers[i] == TYPE_USER)
+            e = tokenizer_add(t, (Added){ .content = texts->texts[i], .id = (int32_t)i, .special = special });
+    }
+    return e;
+}
+
+static Err read_merges(Tokenizer *t, const Meta *meta)
+{
+    const MetaValue *list;
+    Err e = list_of(meta, "tokenizer.ggml.merges", META_TEXT, &list);
+    if (!e.code) e = merges_new(&t->merges, list->count);
+    for (size_t i = 0; !e.code && i < list->count; i++) {
+        Str s = list->texts[i];
+        // The space that parts the two is the first that does not begin the text.
+        const char *blank = s.n ? memchr(s.at + 1, ' ', s.n - 1) : NULL;
+        if (!blank)
+            return err(ERR_FORMAT, "%s: tokenizer.ggml.merges: %zu is not two tokens and one space", meta->source, i);
+        size_t n = (size_t)(blank - s.at);
+        e = tokenizer_merge(t, (Str){ s.at, n }, (Str){ blank + 1, s.n - n - 1 }, i);
+    }
+    return e;
+}
+
+static Err end_token(Tokenizer *t, const Meta *meta, const char *flag, const char *key, bool absent, int32_t **at,
+                     size_t *n)
+{
+    bool wanted = absent;
+    int64_t id;
+    meta_bool(meta, flag, &wanted);
+    if (!wanted) return OK;
+    if (!meta_int(meta, key, &id) || id < 0 || id >= t->size)
+        return err(ERR_FORMAT, "%s: %s asks for a token, but %s is missing or no id", meta->source, flag, key);
+    *at = arena_array(&t->arena, 1, sizeof **at);
+    if (!*at) return err_memory("the tokenizer");
+    **at = (int32_t)id;
+    *n = 1;
+    return OK;
+}
+
+static Err read_gguf(Tokenizer *t, const Meta *meta)
+{
+    const Pre *pre = NULL;
+    Err e = find_pre(meta, &pre);
+    if (!e.code) e = apply_pre(t, pre);
+    if (!e.code) e = read_tokens(t, meta);
+    if (!e.code) e = read_merges(t, meta);
+    if (!e.code)
+        e = end_token(t, meta, "tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id", pre->bos, &t->first,
+                      &t->first_count);
+    if (!e.code)
+        e = end_token(t, meta, "tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id", false, &t->last,
+                      &t->last_count);
+    return e.code ? e : tokenizer_finish(t);
+}
+
+Err tokenizer_from_gguf(Tokenizer **out, const Meta *meta)
+{
+    Tokenizer *t;
+    *out = NULL;
+    Err e = tokenizer_begin(&t, meta->source ? meta->source : "GGUF");
+    if (e.code) return e;
+    e = read_gguf(t, meta);
+    if (e.code)
+        tokenizer_free(t);
+    else
+        *out = t;
+    return e;
+}

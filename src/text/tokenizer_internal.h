@@ -1,0 +1,285 @@
+// What the tokenizer's files share: the reader of large JSON, the tables a tokenizer is made of, and the stages of
+// encoding. The stages run depth first, so that no list of pieces is ever held: added tokens cut the text, the normaliser
+// rewrites what is between them, added tokens cut that again, the pre-tokeniser's steps cut on, BPE turns pieces into ids.
+#ifndef DURE_TOKENIZER_INTERNAL_H
+#define DURE_TOKENIZER_INTERNAL_H
+
+#include "text/text.h"
+
+// ---- Large JSON (tokenizer_document.c) -----------------------------------------------------------------------------
+
+typedef enum NodeKind { NODE_OBJECT, NODE_ARRAY, NODE_STRING, NODE_NUMBER, NODE_TRUE, NODE_FALSE, NODE_NULL } NodeKind;
+
+// A value in preorder. The first child, if any, is the next node; in an object keys and values alternate.
+typedef struct Node {
+    uint32_t begin, end; // bytes; of a string what is between the quotes
+    uint32_t after;      // index of the node behind this one and all inside it
+    uint8_t kind;        // NodeKind
+    bool escaped;        // a string with backslashes
+} Node;
+
+typedef struct Document {
+    Str text;
+    const char *source;
+    Node *nodes;
+    uint32_t count;
+} Document;
+
+#define NO_NODE UINT32_MAX
+
+// Checks the whole text as strict JSON in UTF-8. `text` must outlive the document.
+Err document_read(Document *out, Str text, const char *source);
+void document_free(Document *d);
+// The value of a key in an object; NO_NODE: absent. A key given twice is an error.
+Err document_field(const Document *d, uint32_t object, const char *key, uint32_t *out);
+// A string's text: a view into the document, or a copy in `arena` where it has escapes.
+Err document_string(const Document *d, uint32_t node, Arena *arena, Str *out);
+bool document_integer(const Document *d, uint32_t node, int64_t *out); // false: not an integer of int64
+static inline NodeKind node_kind(const Document *d, uint32_t node)
+{
+    return (NodeKind)d->nodes[node].kind;
+}
+
+// ---- Regexes (pretokenize_regex.c) ---------------------------------------------------------------------------------
+
+typedef struct Regex Regex;       // compiled; may be shared by threads
+typedef struct RegexRun RegexRun; // what matching writes to; one per call of tokenize
+
+Err regex_new(Regex **out, Str pattern, const char *source);
+void regex_free(Regex *regex);
+Err regex_run_new(RegexRun **out);
+void regex_run_free(RegexRun *run);
+// The first match at or behind `from`: 1 found, 0 none, -1 given up (limits of the engine).
+int regex_find(const Regex *regex, RegexRun *run, Str text, size_t from, size_t *begin, size_t *end);
+
+// ---- Text with marks -----------------------------------------------------------------------------------------------
+
+// mark[i] is 1 where byte i comes from a message. NULL: nobody asks.
+typedef struct Marked {
+    Str text;
+    const uint8_t *mark;
+} Marked;
+
+typedef struct MarkedBuf {
+    Buf text, mark;
+    bool marked; // whether `mark` is kept
+} MarkedBuf;
+
+void marked_put(MarkedBuf *out, const char *at, size_t n, const uint8_t *mark); // mark NULL: zeros
+void marked_fill(MarkedBuf *out, const char *at, size_t n, uint8_t mark);       // one mark for all n
+static inline Marked marked_view(const MarkedBuf *b)
+{
+    return (Marked){ buf_str(&b->text), b->marked ? (const uint8_t *)buf_str(&b->mark).at : NULL };
+}
+
+// ---- Normalisers (normalize.c) -------------------------------------------------------------------------------------
+
+typedef struct Normaliser Normaliser;
+typedef Err NormaliserRun(const Normaliser *self, Marked in, RegexRun *regexes, MarkedBuf *out);
+
+struct Normaliser {
+    NormaliserRun *run;
+    uint32_t form;    // normal forms: UNICODE_NFC ...
+    Regex *regex;     // Replace; owned
+    Str find, with;   // Replace and Prepend
+    bool left, right; // Strip
+};
+
+NormaliserRun normalise_form, normalise_replace, normalise_prepend, normalise_strip, normalise_strip_accents,
+    normalise_lowercase;
+
+// ---- Pre-tokenisers (pretokenize.c) --------------------------------------------------------------------------------
+
+typedef enum Behaviour {
+    SPLIT_ISOLATED,
+    SPLIT_REMOVED,
+    SPLIT_WITH_PREVIOUS,
+    SPLIT_WITH_NEXT,
+    SPLIT_CONTIGUOUS
+} Behaviour;
+typedef enum Prepend { PREPEND_NEVER, PREPEND_FIRST, PREPEND_ALWAYS } Prepend;
+
+typedef struct Run Run;
+typedef struct Step Step;
+// The first match at or behind `from`: 1, 0, or -1 with run->err set.
+typedef int StepFind(Run *run, const Step *step, Str piece, size_t from, size_t *begin, size_t *end);
+
+struct Step {
+    bool (*apply)(Run *run, const Step *step, Str piece); // hands pieces to the next step; false: run->err is set
+    StepFind *find;                                       // of splitting steps
+    Regex *regex;                                         // owned
+    Str text;                                             // a string to find, or Metaspace's replacement
+    uint32_t flags;                                       // code points with one of these match
+    Behaviour behaviour;
+    bool invert;
+    bool split;      // Metaspace
+    Prepend prepend; // Metaspace, ByteLevel
+};
+
+bool step_split(Run *run, const Step *step, Str piece);
+bool step_prefix_space(Run *run, const Step *step, Str piece); // ByteLevel's add_prefix_space
+bool step_metaspace(Run *run, const Step *step, Str piece);
+StepFind find_regex, find_text, find_flagged, find_space;
+
+// ---- BPE (bpe.c) ---------------------------------------------------------------------------------------------------
+
+#define NO_RANK UINT32_MAX
+
+typedef struct MergeSlot {
+    uint64_t pair; // left id << 32 | right id; UINT64_MAX: an empty slot
+    uint32_t rank; // NO_RANK: an empty slot, or a merge that is forbidden
+} MergeSlot;
+
+typedef struct Merges {
+    MergeSlot *slots;
+    size_t mask;
+    uint32_t *result;     // of each rank: the id that the pair becomes
+    uint32_t count;       // ranks
+    uint32_t *byte_ranks; // [256 * 256] ranks of pairs of single bytes; byte-level only
+} Merges;
+
+Err merges_new(Merges *out, size_t count);
+void merges_put(Merges *m, uint32_t left, uint32_t right,
+                uint32_t result);                         // its rank is m->count; a pair again: the later one
+void merges_skip(Merges *m, uint32_t result);             // a merge that never happens; it only takes its rank
+void merges_forbid(Merges *m, uint32_t result);           // nothing becomes this id any more
+Err merges_finish(Merges *m, const int32_t byte_id[256]); // byte_id NULL: not byte-level
+void merges_free(Merges *m);
+
+typedef struct BpeWork BpeWork; // buffers and the cache of words of one call
+Err bpe_work_new(BpeWork **out, size_t text_bytes);
+void bpe_work_free(BpeWork *work);
+// Appends the ids of one piece; false: no memory. n log n in its length.
+bool bpe_piece(const Tokenizer *t, BpeWork *work, Str piece, Ids *out);
+
+// ---- Added tokens (tokenizer_added.c) ------------------------------------------------------------------------------
+
+typedef struct Added {
+    Str content; // as written
+    Str pattern; // what is looked for: normalised if the flag says so
+    int32_t id;
+    bool single_word, lstrip, rstrip, normalized, special;
+} Added;
+
+// Tokens to look for, by pattern, with a filter on the first two bytes. Of equal patterns the earlier one counts.
+typedef struct Matcher {
+    const Added **tokens;
+    size_t count;
+    uint64_t *pairs; // bit [first << 8 | second]: some pattern may begin so; NULL: no tokens
+} Matcher;
+
+Err matcher_new(Matcher *out, Arena *arena, const Added *added, size_t count, bool normalized);
+
+typedef struct Match {
+    const Added *token; // NULL: none
+    size_t begin, end;  // of what the token covers, stripped blanks included
+    size_t next;        // where to look on
+} Match;
+
+// The next token at or behind `from`; `taken` is where the last one ended. Tokens that may not match here are passed over.
+Match matcher_next(const Tokenizer *t, const Matcher *m, Marked text, const TokenizeOptions *o, size_t from,
+                   size_t taken);
+
+// ---- The tokenizer -------------------------------------------------------------------------------------------------
+
+typedef enum TokenFlags {
+    TOKEN_KNOWN = 1,
+    TOKEN_ADDED = 2,
+    TOKEN_SPECIAL = 4,
+    TOKEN_GUARDED = 8, // matches outside message ranges only; special ones are
+    TOKEN_MODEL = 16,  // in the model's own vocabulary
+    TOKEN_BYTE = 32,   // <0x00> to <0xFF> of byte fallback
+    TOKEN_TWIN = 64,   // may have the text of an earlier token, which then keeps it: known by id only
+} TokenFlags;
+
+typedef struct TokenText {
+    uint32_t at, n;       // in `spelling`
+    uint32_t raw_at, raw; // in `decoded`: offset and bytes
+    uint32_t flags;
+} TokenText;
+
+typedef enum DecodeKind {
+    DECODE_SPACED,   // no decoder: tokens joined by spaces
+    DECODE_BYTES,    // ByteLevel: one run of bytes
+    DECODE_PLAIN,    // tokens' texts one after another
+    DECODE_FALLBACK, // the same, but runs of byte tokens become characters
+    DECODE_WORDS,    // BPEDecoder: a suffix becomes a space, at the very end nothing
+} DecodeKind;
+
+struct Tokenizer {
+    const char *source;
+    Arena arena;
+    Buf spelling, decoded;
+    TokenText *tokens; // by id, `size` of them
+    uint32_t size, capacity;
+    uint32_t *slots; // id + 1 by hash of the spelling; 0: empty
+    size_t slot_mask, slot_used;
+
+    Added *added;
+    size_t added_count, added_capacity;
+    Matcher before, after; // the normaliser
+
+    Normaliser *normalisers;
+    size_t normaliser_count;
+    Step *steps;
+    size_t step_count;
+
+    Merges merges;
+    bool byte_level; // pieces become bytes of the GPT-2 alphabet
+    bool ignore_merges, byte_fallback, fuse_unk;
+    bool every_byte;      // byte-level, and every byte has an entry
+    bool through_text;    // byte-level, but symbols must be looked up as text (prefixes, suffixes, fallback)
+    int32_t unk;          // -1: none
+    Str prefix, suffix;   // of continuing symbols and of a word's last one
+    int32_t byte_id[256]; // byte-level: the id of each byte's character; else of <0x..>. -1: none
+    uint32_t longest;     // bytes of the longest spelling in the model
+
+    int32_t *first, *last; // ids put before and behind when special ones are asked for
+    size_t first_count, last_count;
+
+    DecodeKind decode;
+    Str decode_find, decode_with; // Replace, or BPEDecoder's suffix
+    uint32_t strip_start;         // Strip behind Fuse: at most so many of ...
+    Str strip_content;            // ... this character at the start
+    bool decode_fused;            // Fuse was read
+    bool decode_drop_first;       // Metaspace: the first token loses its replacement characters
+};
+
+// Building, in this order: new, put tokens, add tokens, components, merges, finish (tokenizer_build.c).
+Err tokenizer_begin(Tokenizer **out, const char *source);
+Err tokenizer_put(Tokenizer *t, Str spelling, int64_t id,
+                  uint32_t flags);            // checks the id; the same spelling again is an error
+Err tokenizer_add(Tokenizer *t, Added added); // content is copied
+Err tokenizer_merge(Tokenizer *t, Str left, Str right, size_t index);
+Err tokenizer_finish(Tokenizer *t);
+int32_t tokenizer_find(const Tokenizer *t, Str spelling); // -1: none
+
+// The GPT-2 alphabet: byte b is written as this code point; and back (-1: not of the alphabet).
+uint32_t alphabet_char(uint8_t byte);
+int alphabet_byte(uint32_t code_point);
+
+// Components of a tokenizer.json (tokenizer_parts.c). `node` may be null in the JSON or absent.
+Err parts_normaliser(Tokenizer *t, const Document *d, uint32_t node);
+Err parts_pretokeniser(Tokenizer *t, const Document *d, uint32_t node);
+Err parts_post_processor(Tokenizer *t, const Document *d, uint32_t node);
+Err parts_decoder(Tokenizer *t, const Document *d, uint32_t node);
+Err parts_add_step(Tokenizer *t, Step step);                   // takes step.regex
+Err parts_add_normaliser(Tokenizer *t, Normaliser normaliser); // takes normaliser.regex
+// Runs all normalisers; *out is emptied first.
+Err normalise_all(const Tokenizer *t, Marked in, RegexRun *regexes, MarkedBuf *out, MarkedBuf *spare);
+
+// One call of tokenize.
+struct Run {
+    const Tokenizer *t;
+    const TokenizeOptions *options;
+    Ids *out;
+    Err err;
+    RegexRun *regexes;
+    BpeWork *bpe;
+    MarkedBuf normal, spare;
+    const char *text_begin; // where the whole text begins, if the piece in hand is at its start
+};
+
+bool run_next(Run *run, const Step *step, Str piece); // the step behind `step`, or BPE
+
+#endif

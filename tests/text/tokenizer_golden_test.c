@@ -1,0 +1,223 @@
+// The vectors of tests/golden/text: ids, decoding, pieces and long texts of every family's tokenizer and of tiny ones with
+// one trait each, as Hugging Face tokenizers gives them.
+#include "text/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static const char *const families[] = { "axk1", "hyperclovax", "exaone_moe", "exaone4", "solar_open", "vaetki" };
+static const char *const quirks[] = {
+    "added_flags",
+    "added_normalized",
+    "digits",
+    "digits_run_punctuation",
+    "ignore_merges",
+    "metaspace_always",
+    "metaspace_first",
+    "metaspace_nosplit",
+    "missing_bytes",
+    "no_byte_fallback",
+    "normalizer_chain",
+    "prefix_space",
+    "prepend_replace",
+    "split_contiguous",
+    "split_invert",
+    "split_merged_with_next",
+    "split_merged_with_previous",
+    "split_removed",
+    "template_bos_eos",
+    "three_digits",
+    "unk_not_fused",
+    "word_suffix",
+};
+
+static Buf read_file(const char *folder, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, DURE_TEST_DATA "/golden/text/%s/%s", folder, name);
+    Buf text = { 0 };
+    Err e = file_read(&text, path, 64 << 20);
+    if (e.code) fail_msg("%s", e.text);
+    return text;
+}
+
+static Tokenizer *load(const char *folder)
+{
+    Buf json = read_file(folder, "tokenizer.json");
+    Tokenizer *t;
+    Err e = tokenizer_from_json(&t, buf_str(&json), folder);
+    if (e.code) fail_msg("%s", e.text);
+    buf_free(&json);
+    return t;
+}
+
+// Calls `check` for each line of a file of JSON lines.
+static void each_line(const char *folder, const char *name, const Tokenizer *t,
+                      void (*check)(const Tokenizer *t, const char *where, json_t *line))
+{
+    Buf file = read_file(folder, name);
+    size_t count = 0;
+    for (size_t at = 0; at < file.n;) {
+        const char *end = memchr(file.at + at, '\n', file.n - at);
+        size_t n = end ? (size_t)(end - file.at) - at : file.n - at;
+        json_t *line = json_loadb(file.at + at, n, JSON_ALLOW_NUL, NULL);
+        assert_non_null(line);
+        char where[128];
+        snprintf(where, sizeof where, "%s/%s line %zu", folder, name, ++count);
+        check(t, where, line);
+        json_decref(line);
+        at += n + 1;
+    }
+    assert_true(count > 0);
+    buf_free(&file);
+}
+
+static Str text_of(const json_t *value)
+{
+    return (Str){ json_string_value(value), json_string_length(value) };
+}
+
+static void expect_ids(const char *where, const char *what, const Ids *got, const json_t *want)
+{
+    bool same = got->n == json_array_size(want);
+    for (size_t i = 0; same && i < got->n; i++) same = got->at[i] == json_integer_value(json_array_get(want, i));
+    if (same) return;
+    Buf said = { 0 };
+    for (size_t i = 0; i < got->n && i < 40; i++) buf_printf(&said, " %d", got->at[i]);
+    fail_msg("%s: %s: got%s, want %s", where, what, buf_str(&said).at, json_dumps(want, JSON_COMPACT));
+}
+
+static void expect_text(const char *where, const char *what, const Buf *got, const json_t *want)
+{
+    if (!str_equal(buf_str(got), text_of(want)))
+        fail_msg("%s: %s: got \"%s\", want \"%s\"", where, what, buf_str(got).at, json_string_value(want));
+}
+
+static Ids encode(const Tokenizer *t, Str text, bool special)
+{
+    Ids ids = { 0 };
+    Err e = tokenize(t, text, &(TokenizeOptions){ .add_special = special }, &ids);
+    if (e.code) fail_msg("%s", e.text);
+    return ids;
+}
+
+static void expect_decode(const Tokenizer *t, const char *where, const Ids *ids, bool keep, const json_t *want)
+{
+    Buf whole = { 0 }, streamed = { 0 };
+    Err e = detokenize(t, ids->at, ids->n, keep, &whole);
+    if (e.code) fail_msg("%s", e.text);
+    expect_text(where, keep ? "decode" : "decode_skip", &whole, want);
+    Detokenizer d = detokenizer_new(t, keep);
+    for (size_t i = 0; i < ids->n; i++) {
+        assert_int_equal(detokenizer_put(&d, ids->at[i], &streamed).code, 0);
+        if (!utf8_valid(streamed.at, streamed.n)) fail_msg("%s: a stream emitted half a character", where);
+    }
+    assert_int_equal(detokenizer_end(&d, &streamed).code, 0);
+    expect_text(where, "stream", &streamed, want);
+    buf_free(&whole);
+    buf_free(&streamed);
+}
+
+static Buf bytes_of_hex(const char *hex)
+{
+    Buf out = { 0 };
+    for (size_t i = 0; hex[i] && hex[i + 1]; i += 2) {
+        char digits[3] = { hex[i], hex[i + 1], 0 };
+        buf_char(&out, (char)strtol(digits, NULL, 16));
+    }
+    return out;
+}
+
+static void check_case(const Tokenizer *t, const char *where, json_t *line)
+{
+    const json_t *text = json_object_get(line, "text"), *ids = json_object_get(line, "ids");
+    const json_t *special = json_object_get(line, "ids_special"), *hex = json_object_get(line, "bytes_hex");
+    const json_t *decode = json_object_get(line, "decode"), *skip = json_object_get(line, "decode_skip");
+    Ids got = { 0 };
+    if (hex) {
+        Buf bytes = bytes_of_hex(json_string_value(hex));
+        got = encode(t, buf_str(&bytes), false);
+        expect_ids(where, "ids of bytes", &got, ids);
+        buf_free(&bytes);
+        ids_free(&got);
+    }
+    if (json_is_string(text)) {
+        got = encode(t, text_of(text), false);
+        expect_ids(where, "ids", &got, ids);
+        ids_free(&got);
+        got = encode(t, text_of(text), true);
+        expect_ids(where, "ids_special", &got, special ? special : ids);
+        ids_free(&got);
+    }
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        json_int_t id = json_integer_value(json_array_get(ids, i));
+        assert_int_equal(ids_put(&got, id > INT32_MAX ? INT32_MAX : (int32_t)id).code, 0);
+    }
+    if (decode) expect_decode(t, where, &got, true, decode);
+    if (decode) expect_decode(t, where, &got, false, skip ? skip : decode);
+    ids_free(&got);
+}
+
+static void check_long(const Tokenizer *t, const char *where, json_t *line)
+{
+    Str unit = text_of(json_object_get(line, "unit"));
+    Buf text = { 0 };
+    for (json_int_t i = json_integer_value(json_object_get(line, "times")); i > 0; i--) buf_put(&text, unit.at, unit.n);
+    Ids ids = encode(t, buf_str(&text), false);
+    assert_int_equal(ids.n, json_integer_value(json_object_get(line, "n_ids")));
+    const json_t *first = json_object_get(line, "first"), *last = json_object_get(line, "last");
+    Ids head = { ids.at, json_array_size(first), 0 };
+    Ids tail = { ids.at + (ids.n - json_array_size(last)), json_array_size(last), 0 };
+    expect_ids(where, "first", &head, first);
+    expect_ids(where, "last", &tail, last);
+    ids_free(&ids);
+    buf_free(&text);
+}
+
+static void every_family_gives_the_reference_ids_and_texts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(families); i++) {
+        Tokenizer *t = load(families[i]);
+        each_line(families[i], "cases.jsonl", t, check_case);
+        tokenizer_free(t);
+    }
+}
+
+static void every_family_takes_long_texts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(families); i++) {
+        Tokenizer *t = load(families[i]);
+        each_line(families[i], "long.jsonl", t, check_long);
+        tokenizer_free(t);
+    }
+}
+
+static void every_trait_gives_the_reference_ids_and_texts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(quirks); i++) {
+        char folder[64];
+        snprintf(folder, sizeof folder, "quirks/%s", quirks[i]);
+        Tokenizer *t = load(folder);
+        each_line(folder, "cases.jsonl", t, check_case);
+        tokenizer_free(t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_family_gives_the_reference_ids_and_texts),
+        cmocka_unit_test(every_family_takes_long_texts),
+        cmocka_unit_test(every_trait_gives_the_reference_ids_and_texts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
