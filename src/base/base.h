@@ -175,6 +175,7 @@ typedef enum JsonFlags {
     JSON_PLAIN = 0,
     JSON_COMMENTS = 1, // '#' to the end of the line, outside strings, is blank: one vendor's config.json has such
     JSON_UNIQUE = 2,   // a key given twice is an error
+    JSON_NUL = 4,      // strings (not keys) may hold U+0000, as messages of users do
 } JsonFlags;
 
 // Strict UTF-8 JSON of any kind; the error names `source`, line and column. The caller owns *out (json_decref).

@@ -28,6 +28,7 @@ static Err json_fault(const json_error_t *fault, int cause, const char *source)
 Err json_parse(json_t **out, Str text, JsonFlags flags, const char *source)
 {
     size_t load = JSON_DECODE_ANY | (flags & JSON_UNIQUE ? JSON_REJECT_DUPLICATES : 0);
+    if (flags & JSON_NUL) load |= JSON_ALLOW_NUL;
     json_error_t fault;
     char *copy = NULL;
     if (flags & JSON_COMMENTS && text.n && memchr(text.at, '#', text.n)) {

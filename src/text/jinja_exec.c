@@ -1,0 +1,332 @@
+// Statements: the tree run. A frame is a scope; names are looked up outwards through frames, which is what jinja2's
+// compiled scopes come to. Loops, macros, blocks of output.
+#include "text/jinja_internal.h"
+
+Frame *jinja_frame(Run *r, Frame *parent)
+{
+    Frame *f = jinja_alloc(r, 1, sizeof *f);
+    if (f) f->parent = parent;
+    return f;
+}
+
+// Runs statements with their output caught. NOTHING after a failure or if a break or continue leaves them.
+static Value capture(Run *r, const Node *body, Frame *f)
+{
+    Maker m = { .r = r, .safe = r->autoescape }, *out = r->out;
+    r->out = &m;
+    jinja_exec(r, body, f);
+    r->out = out;
+    return r->flow == FLOW_ON ? jinja_made(&m) : NOTHING;
+}
+
+// ---- Assignment ----------------------------------------------------------------------------------------------------
+
+static bool assign_attribute(Run *r, const Node *target, Value v, Frame *f)
+{
+    Value of = jinja_lookup(r, f, target->a->key);
+    if (jinja_failed(r)) return false;
+    if (of.kind != V_NAMESPACE) {
+        jinja_fail(r, ERR_FORMAT, "cannot assign attribute on non-namespace object");
+        return false;
+    }
+    if (target->key->n && target->key->at[0] == '_') {
+        jinja_fail(r, ERR_FORMAT,
+                   "a namespace cannot hold attributes that begin with an underscore; rename the attribute");
+        return false;
+    }
+    return jinja_dict_put_text(r, of.dict, target->key, v);
+}
+
+bool jinja_assign(Run *r, const Node *target, Value v, Frame *f)
+{
+    if (jinja_failed(r)) return false;
+    if (target->kind == E_NAME) return jinja_dict_put_text(r, &f->names, target->key, v);
+    if (target->kind == E_NAMESPACE_NAME) return assign_attribute(r, target, v, f);
+    const List *list = jinja_iterate(r, v);
+    if (!list) return false;
+    if (list->n != target->count) {
+        jinja_fail(r, ERR_FORMAT, "%s values to unpack: %zu for %zu names",
+                   list->n < target->count ? "not enough" : "too many", list->n, target->count);
+        return false;
+    }
+    size_t i = 0;
+    bool fine = jinja_deeper(r);
+    for (const Node *t = target->args; fine && t; t = t->next) fine = jinja_assign(r, t, list->at[i++], f);
+    r->depth--;
+    return fine;
+}
+
+// ---- Loops ---------------------------------------------------------------------------------------------------------
+
+bool jinja_loop_fetch(Run *r, Loop *loop, size_t upto)
+{
+    while (loop->n <= upto && loop->source_at < loop->source->n && !jinja_failed(r)) {
+        Value item = loop->source->at[loop->source_at++];
+        Frame *f = jinja_frame(r, loop->frame);
+        if (!f || !jinja_assign(r, loop->node->a, item, f)) return false;
+        if (jinja_true(r, jinja_eval(r, loop->node->c, f))) loop->items[loop->n++] = item;
+    }
+    return !jinja_failed(r);
+}
+
+static Loop *loop_new(Run *r, const Node *n, Frame *f, List *source, int depth)
+{
+    Loop *loop = jinja_alloc(r, 1, sizeof *loop);
+    if (!loop) return NULL;
+    *loop = (Loop){ .node = n, .frame = f, .source = source, .depth = depth };
+    if (!n->c) { // all items pass
+        loop->items = source->at;
+        loop->n = loop->source_at = source->n;
+        return loop;
+    }
+    loop->items = source->n ? jinja_alloc(r, source->n, sizeof *loop->items) : NULL;
+    return loop->items || !source->n ? loop : NULL;
+}
+
+static void run_loop(Run *r, const Node *n, Frame *f, Value iterable, int depth)
+{
+    List *source = jinja_iterate(r, iterable);
+    Loop *loop = source ? loop_new(r, n, f, source, depth) : NULL;
+    if (!loop) return;
+    for (; jinja_loop_fetch(r, loop, loop->at) && loop->at < loop->n; loop->at++) {
+        Frame *inner = jinja_frame(r, f);
+        if (!inner || !jinja_spend(r, 0)) return;
+        if (!jinja_dict_put_text(r, &inner->names, r->loop_name, (Value){ .kind = V_LOOP, .loop = loop })) return;
+        if (!jinja_assign(r, n->a, loop->items[loop->at], inner)) return;
+        jinja_exec(r, n->body, inner);
+        bool broken = r->flow == FLOW_BREAK;
+        r->flow = FLOW_ON;
+        if (broken) return;
+    }
+    Frame *inner = !loop->n && n->other ? jinja_frame(r, f) : NULL;
+    if (inner) jinja_exec(r, n->other, inner);
+}
+
+Value jinja_call_loop(Run *r, Loop *loop, const Args *args)
+{
+    if (!loop->node->flag)
+        return jinja_fail(r, ERR_FORMAT, "the loop must have the 'recursive' marker to be called recursively");
+    if (args->n != 1 || args->named_n) return jinja_fail(r, ERR_FORMAT, "a recursive loop takes one argument");
+    Maker m = { .r = r, .safe = r->autoescape }, *out = r->out;
+    r->out = &m;
+    run_loop(r, loop->node, loop->frame, args->at[0], loop->depth + 1);
+    r->out = out;
+    return jinja_made(&m);
+}
+
+// ---- Macros --------------------------------------------------------------------------------------------------------
+
+typedef struct Call {
+    Run *r;
+    const Macro *macro;
+    Frame *f;
+    Value kwargs; // a dict: what no parameter took
+    Value caller;
+} Call;
+
+static Value *bound_parameter(Call *c, const Text *name, Value *values)
+{
+    size_t i = 0;
+    for (const Node *p = c->macro->node->args; p; p = p->next, i++)
+        if (str_equal((Str){ p->key->at, p->key->n }, (Str){ name->at, name->n })) return &values[i];
+    return NULL;
+}
+
+static bool bind_named(Call *c, const Args *args, Value *values)
+{
+    for (size_t i = 0; i < args->named_n; i++) {
+        const Text *name = args->named[i].name;
+        Value *to = bound_parameter(c, name, values);
+        bool is_caller = str_is((Str){ name->at, name->n }, "caller");
+        if (to && to->kind == V_ABSENT)
+            *to = args->named[i].value;
+        else if (is_caller && !to && (c->macro->node->uses & USES_CALLER))
+            c->caller = args->named[i].value;
+        else if (!to && (c->macro->node->uses & USES_KWARGS))
+            jinja_dict_put_text(c->r, c->kwargs.dict, name, args->named[i].value);
+        else {
+            jinja_fail(c->r, ERR_FORMAT, "macro '%.*s' takes no keyword argument '%.*s', or has it already",
+                       (int)c->macro->name.n, c->macro->name.at, (int)(name->n > 60 ? 60 : name->n), name->at);
+            return false;
+        }
+    }
+    return !jinja_failed(c->r);
+}
+
+static bool bind_rest(Call *c, const Args *args)
+{
+    Run *r = c->r;
+    const Node *n = c->macro->node;
+    size_t taken = args->n < n->count ? args->n : n->count;
+    if (args->n > n->count && !(n->uses & USES_VARARGS)) {
+        jinja_fail(r, ERR_FORMAT, "macro '%.*s' takes not more than %zu argument(s)", (int)c->macro->name.n,
+                   c->macro->name.at, n->count);
+        return false;
+    }
+    List *rest = jinja_list_new(r, args->n - taken);
+    for (size_t i = taken; rest && i < args->n; i++) rest->at[i - taken] = args->at[i];
+    Value unknown = jinja_undefined_reason(r, "no caller is defined");
+    if (jinja_failed(r)) return false;
+    if (n->uses & USES_VARARGS) jinja_dict_put(r, &c->f->names, jinja_literal(r, "varargs"), jinja_list(V_TUPLE, rest));
+    if (n->uses & USES_KWARGS) jinja_dict_put(r, &c->f->names, jinja_literal(r, "kwargs"), c->kwargs);
+    if (n->uses & USES_CALLER)
+        jinja_dict_put(r, &c->f->names, jinja_literal(r, "caller"), c->caller.kind == V_ABSENT ? unknown : c->caller);
+    return !jinja_failed(r);
+}
+
+static bool bind_parameters(Call *c, const Value *values)
+{
+    size_t i = 0;
+    for (const Node *p = c->macro->node->args; p; p = p->next, i++) {
+        Value v = values[i];
+        if (v.kind == V_ABSENT)
+            v = p->a ? jinja_eval(c->r, p->a, c->f)
+                     : jinja_undefined_reason(c->r, "a parameter of a macro was not provided");
+        if (jinja_failed(c->r) || !jinja_dict_put_text(c->r, &c->f->names, p->key, v)) return false;
+    }
+    return true;
+}
+
+Value jinja_call_macro(Run *r, const Macro *m, const Args *args)
+{
+    Call c = { .r = r, .macro = m, .f = jinja_frame(r, m->frame), .kwargs = jinja_dict_new(r) };
+    Value *values = jinja_alloc(r, m->node->count + 1, sizeof *values);
+    if (!values || !c.f) return NOTHING;
+    for (size_t i = 0; i < args->n && i < m->node->count; i++) values[i] = args->at[i];
+    if (!bind_named(&c, args, values) || !bind_rest(&c, args) || !bind_parameters(&c, values)) return NOTHING;
+    return capture(r, m->node->body, c.f);
+}
+
+static Value macro_new(Run *r, const Node *n, Frame *f, Str name)
+{
+    Macro *m = jinja_alloc(r, 1, sizeof *m);
+    if (!m) return NOTHING;
+    *m = (Macro){ .node = n, .frame = f, .name = name };
+    return (Value){ .kind = V_MACRO, .macro = m };
+}
+
+// ---- Statements ----------------------------------------------------------------------------------------------------
+
+static void print(Run *r, Value v)
+{
+    if (jinja_failed(r)) return;
+    jinja_show(r->out, r->autoescape ? jinja_escaped(r, v) : v);
+}
+
+static void exec_if(Run *r, const Node *n, Frame *f)
+{
+    for (; n && !jinja_failed(r); n = n->other) {
+        if (n->a && !jinja_true(r, jinja_eval(r, n->a, f))) continue;
+        if (!jinja_failed(r)) jinja_exec(r, n->body, f);
+        return;
+    }
+}
+
+static void exec_set_block(Run *r, const Node *n, Frame *f)
+{
+    Frame *inner = jinja_frame(r, f);
+    Value v = inner ? capture(r, n->body, inner) : NOTHING;
+    if (jinja_failed(r) || r->flow != FLOW_ON) return;
+    if (n->b) v = jinja_apply_filters(r, n->b, v, inner);
+    jinja_assign(r, n->a, v, f);
+}
+
+static void exec_with(Run *r, const Node *n, Frame *f)
+{
+    Frame *inner = jinja_frame(r, f);
+    for (const Node *a = n->args; inner && a && !jinja_failed(r); a = a->next)
+        jinja_assign(r, a->a, jinja_eval(r, a->b, f), inner);
+    if (inner) jinja_exec(r, n->body, inner);
+}
+
+static void exec_filter(Run *r, const Node *n, Frame *f)
+{
+    Frame *inner = jinja_frame(r, f);
+    Value v = inner ? capture(r, n->body, inner) : NOTHING;
+    if (!jinja_failed(r) && r->flow == FLOW_ON) print(r, jinja_apply_filters(r, n->a, v, inner));
+}
+
+static void exec_autoescape(Run *r, const Node *n, Frame *f)
+{
+    Frame *inner = jinja_frame(r, f);
+    bool before = r->autoescape;
+    Value on = jinja_eval(r, n->a, f);
+    if (!inner || jinja_failed(r)) return;
+    r->autoescape = jinja_true(r, on);
+    jinja_exec(r, n->body, inner);
+    r->autoescape = before;
+}
+
+Value jinja_call_block(Run *r, const Node *block)
+{
+    Frame *inner = jinja_frame(r, r->root);
+    return inner ? capture(r, block->body, inner) : NOTHING;
+}
+
+static void exec_scope(Run *r, const Node *n, Frame *f)
+{
+    Frame *inner = jinja_frame(r, n->kind == S_BLOCK && !n->flag ? r->root : f);
+    if (inner) jinja_exec(r, n->body, inner);
+}
+
+static void exec_one(Run *r, const Node *n, Frame *f)
+{
+    switch (n->kind) {
+    case S_TEXT:
+        jinja_put_text(r->out, n->key);
+        break;
+    case S_PRINT:
+        for (const Node *a = n->args; a; a = a->next) print(r, jinja_eval(r, a, f));
+        break;
+    case S_IF:
+        exec_if(r, n, f);
+        break;
+    case S_FOR:
+        run_loop(r, n, f, jinja_eval(r, n->b, f), 1);
+        break;
+    case S_SET:
+        jinja_assign(r, n->a, jinja_eval(r, n->b, f), f);
+        break;
+    case S_SET_BLOCK:
+        exec_set_block(r, n, f);
+        break;
+    case S_WITH:
+        exec_with(r, n, f);
+        break;
+    case S_MACRO:
+        jinja_dict_put_text(r, &f->names, n->key, macro_new(r, n, f, (Str){ n->key->at, n->key->n }));
+        break;
+    case S_CALL:
+        print(r, jinja_call_with_caller(r, n->a, f, macro_new(r, n, f, str("caller"))));
+        break;
+    case S_FILTER:
+        exec_filter(r, n, f);
+        break;
+    case S_AUTOESCAPE:
+        exec_autoescape(r, n, f);
+        break;
+    case S_SCOPE:
+    case S_BLOCK:
+        exec_scope(r, n, f);
+        break;
+    case S_BREAK:
+        r->flow = FLOW_BREAK;
+        break;
+    case S_CONTINUE:
+        r->flow = FLOW_CONTINUE;
+        break;
+    default:
+        jinja_fail(r, ERR_UNSUPPORTED,
+                   "other templates cannot be loaded: include, import, from and extends do not work here");
+    }
+}
+
+void jinja_exec(Run *r, const Node *first, Frame *f)
+{
+    bool down = jinja_deeper(r);
+    for (const Node *n = first; down && n && !jinja_failed(r) && r->flow == FLOW_ON; n = n->next) {
+        r->line = n->line;
+        if (jinja_spend(r, 0)) exec_one(r, n, f);
+    }
+    r->depth--;
+}

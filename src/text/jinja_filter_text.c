@@ -1,0 +1,641 @@
+// Filters over strings and numbers.
+#include "text/jinja_internal.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static Str view(const Text *t)
+{
+    return (Str){ t->at, t->n };
+}
+
+static bool given(Value v)
+{
+    return v.kind != V_ABSENT && v.kind != V_NONE;
+}
+
+// A string method called on the value as text.
+static Value by_method(Run *r, Value self, const char *name, const Value *a, size_t n)
+{
+    Args args = { .at = a, .n = n };
+    Value text = jinja_str(r, self);
+    return jinja_failed(r) ? NOTHING : jinja_call_builtin(r, jinja_text_method(str(name)), text, &args);
+}
+
+// ---- Case, trimming, replacing -------------------------------------------------------------------------------------
+
+static Value filter_upper(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    return jinja_case(r, jinja_soft(r, self), CASE_UPPER);
+}
+
+static Value filter_lower(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    return jinja_case(r, jinja_soft(r, self), CASE_LOWER);
+}
+
+static Value filter_capitalize(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    return jinja_case(r, jinja_soft(r, self), CASE_CAPITALIZE);
+}
+
+// Words begin after white space, - ( { [ <; unlike Python's title() nothing else splits them.
+static Value filter_title(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    const Text *t = jinja_soft(r, self);
+    Maker m = { .r = r };
+    bool start = true;
+    for (size_t at = 0; at < t->n && !jinja_failed(r);) {
+        size_t begin = at;
+        uint32_t c = utf8_next(t->at, t->n, &at);
+        bool splits = jinja_is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
+        if (!start && !splits) { // the rest of a word at once, for the sake of a final sigma
+            for (size_t next = at; next < t->n; at = next) {
+                c = utf8_next(t->at, t->n, &next);
+                if (jinja_is_space(c) || strchr("-({[<", c < 0x80 ? (int)c : 'x')) break;
+            }
+        }
+        Value part = jinja_part(r, t, begin, at);
+        if (!jinja_failed(r)) part = jinja_case(r, part.text, start ? CASE_UPPER : CASE_LOWER);
+        if (!jinja_failed(r)) jinja_put_text(&m, part.text);
+        start = splits;
+    }
+    return jinja_made(&m);
+}
+
+static Value filter_trim(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    return by_method(r, self, "strip", a, 1);
+}
+
+static Value filter_replace(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    int64_t max;
+    const Text *t = jinja_soft(r, self), *old = jinja_soft(r, a[0]), *new = jinja_soft(r, a[1]);
+    if (!jinja_index(r, a[2], -1, &max)) return NOTHING;
+    if (r->autoescape && t->safe) new = jinja_soft(r, jinja_escaped(r, a[1]));
+    return jinja_failed(r) ? NOTHING : jinja_replace(r, t, old, new, max);
+}
+
+static Value filter_string(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    return jinja_str(r, self);
+}
+
+// ---- Layout --------------------------------------------------------------------------------------------------------
+
+static Value filter_center(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    Value width = a[0].kind == V_ABSENT ? (Value){ .kind = V_INT, .integer = 80 } : a[0];
+    return by_method(r, self, "center", &width, 1);
+}
+
+static Value lines_of(Run *r, const Text *t)
+{
+    return by_method(r, (Value){ .kind = V_TEXT, .text = t }, "splitlines", NULL, 0);
+}
+
+static Value filter_indent(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    int64_t width = 4;
+    bool first = jinja_true(r, a[1]), blank = jinja_true(r, a[2]);
+    const Text *t = jinja_soft(r, self), *by = a[0].kind == V_TEXT ? a[0].text : NULL;
+    if (!by && a[0].kind != V_ABSENT && !jinja_need_int(r, a[0], &width)) return NOTHING;
+    Maker ended = { .r = r };
+    jinja_put_text(&ended, t);
+    jinja_put_str(&ended, "\n");
+    Value text = jinja_made(&ended), lines = jinja_failed(r) ? NOTHING : lines_of(r, text.text);
+    Maker m = { .r = r, .safe = t->safe };
+    for (size_t i = 0; !jinja_failed(r) && i < lines.list->n; i++) {
+        const Text *line = lines.list->at[i].text;
+        if (i) jinja_put_str(&m, "\n");
+        bool indent = i ? blank || line->n : first;
+        if (indent && by) jinja_put_text(&m, by);
+        for (int64_t k = 0; indent && !by && k < width && !jinja_failed(r); k++) jinja_put_str(&m, " ");
+        jinja_put_text(&m, line);
+    }
+    return jinja_made(&m);
+}
+
+static Value filter_truncate(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    int64_t length, leeway;
+    const Text *t = self.kind == V_TEXT ? self.text : NULL;
+    Value end = a[2].kind == V_ABSENT ? jinja_literal(r, "...") : a[2];
+    if (!jinja_index(r, a[0], 255, &length) || !jinja_index(r, a[3], 5, &leeway)) return NOTHING;
+    if (!t || end.kind != V_TEXT)
+        return jinja_fail(r, ERR_FORMAT, "truncate takes strings, not %s", jinja_type(t ? end : self));
+    if (length < end.text->chars || leeway < 0)
+        return jinja_fail(r, ERR_FORMAT, "truncate needs room for its end and no negative leeway");
+    if (leeway > INT32_MAX || t->chars - leeway <= length) return self;
+    size_t stop = jinja_offset(r, t, length - end.text->chars);
+    bool kill = jinja_true(r, a[1]);
+    int64_t space = kill ? -1 : jinja_find_last(r, t, str(" "), stop);
+    Maker m = { .r = r, .safe = t->safe };
+    jinja_put_part(&m, t, 0, space >= 0 ? (size_t)space : stop);
+    jinja_put_text(&m, end.text);
+    return jinja_made(&m);
+}
+
+static Value filter_wordcount(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    const Text *t = jinja_soft(r, self);
+    int64_t n = 0;
+    bool in_word = false;
+    for (size_t at = 0; at < t->n && jinja_spend(r, 0);) {
+        uint32_t c = utf8_next(t->at, t->n, &at);
+        bool word = c == '_' || jinja_in_class(c, CLASS_ALNUM);
+        n += word && !in_word;
+        in_word = word;
+    }
+    return (Value){ .kind = V_INT, .integer = n };
+}
+
+// ---- wordwrap: what Python's textwrap does to one line -------------------------------------------------------------
+
+typedef struct Wrap {
+    Run *r;
+    Maker m;
+    const Text *line, *between;
+    int64_t width;
+    bool break_long, break_hyphens;
+    size_t at;         // of what is not yet placed
+    size_t begin, end; // the output line so far, in bytes
+    int64_t used;      // in characters
+    bool any_line;     // an output line was written, here or for an earlier line
+} Wrap;
+
+static bool is_letter_at(const Text *t, size_t at, size_t *next)
+{
+    *next = at;
+    return at < t->n && jinja_in_class(utf8_next(t->at, t->n, next), CLASS_ALPHA);
+}
+
+// The end of the chunk at `at`: a run of blanks, or of others, cut behind a hyphen between letters.
+static size_t chunk_end(const Wrap *w, size_t at)
+{
+    const Text *t = w->line;
+    size_t next = at;
+    bool blank = jinja_is_space(utf8_next(t->at, t->n, &next)), letter = is_letter_at(t, at, &next), two = false;
+    for (size_t i = next; i < t->n; i = next) {
+        next = i;
+        uint32_t c = utf8_next(t->at, t->n, &next);
+        size_t after;
+        if (jinja_is_space(c) != blank) return i;
+        if (w->break_hyphens && c == '-' && letter && two && is_letter_at(t, next, &after) &&
+            is_letter_at(t, after, &after))
+            return next;
+        two = letter;
+        letter = jinja_in_class(c, CLASS_ALPHA);
+    }
+    return t->n;
+}
+
+static int64_t chars_between(const Text *t, size_t begin, size_t end)
+{
+    int64_t n = 0;
+    for (size_t i = begin; i < end; i++) n += (t->at[i] & 0xC0) != 0x80;
+    return n;
+}
+
+static void end_line(Wrap *w)
+{
+    Value line = jinja_part(w->r, w->line, w->begin, w->end);
+    if (line.kind == V_TEXT) line = jinja_strip(w->r, line.text, NULL, false, true);
+    if (line.kind == V_TEXT && line.text->n) {
+        if (w->any_line) jinja_put_text(&w->m, w->between);
+        jinja_put_text(&w->m, line.text);
+        w->any_line = true;
+    }
+    w->begin = w->end;
+    w->used = 0;
+}
+
+static void place_chunk(Wrap *w, bool first_line)
+{
+    size_t end = chunk_end(w, w->at), next = w->at;
+    int64_t chars = chars_between(w->line, w->at, end);
+    bool blank = jinja_is_space(utf8_next(w->line->at, w->line->n, &next));
+    if (blank && !w->used && !first_line) { // lines but the first drop their leading blanks
+        w->at = w->begin = w->end = end;
+        return;
+    }
+    if (w->used + chars > w->width && w->used && !(chars > w->width && w->break_long && !blank)) {
+        end_line(w);
+        w->begin = w->end = w->at;
+        return;
+    }
+    if (w->used + chars > w->width && w->break_long && chars > w->width) {
+        int64_t room = w->width - w->used;
+        for (next = w->at; room > 0 && next < end; room--) utf8_next(w->line->at, w->line->n, &next);
+        w->end = w->at = next;
+        end_line(w);
+        return;
+    }
+    w->end = w->at = end;
+    w->used += chars;
+}
+
+static Value filter_wordwrap(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    int64_t width;
+    if (self.kind != V_TEXT) return jinja_fail(r, ERR_FORMAT, "wordwrap takes a string, not %s", jinja_type(self));
+    if (!jinja_index(r, a[0], 79, &width)) return NOTHING;
+    if (width < 1) return jinja_fail(r, ERR_FORMAT, "invalid width %lld (must be > 0)", (long long)width);
+    Value lines = lines_of(r, self.text);
+    Wrap w = { .r = r, .m = { .r = r, .safe = self.text->safe }, .width = width };
+    w.break_long = a[1].kind == V_ABSENT || jinja_true(r, a[1]);
+    w.break_hyphens = a[3].kind == V_ABSENT || jinja_true(r, a[3]);
+    w.between = given(a[2]) ? jinja_soft(r, a[2]) : jinja_soft(r, jinja_literal(r, "\n"));
+    for (size_t i = 0; !jinja_failed(r) && i < lines.list->n; i++) {
+        if (i) jinja_put_text(&w.m, w.between);
+        w.line = lines.list->at[i].text;
+        w.at = w.begin = w.end = 0;
+        w.used = 0;
+        w.any_line = false;
+        while (w.at < w.line->n && jinja_spend(r, 0)) place_chunk(&w, !w.any_line && w.begin == 0);
+        end_line(&w);
+    }
+    return jinja_made(&w.m);
+}
+
+// ---- HTML and URLs -------------------------------------------------------------------------------------------------
+
+static Value filter_escape(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    return jinja_escaped(r, self);
+}
+
+static Value with_safety(Run *r, Value self, bool safe)
+{
+    const Text *t = jinja_soft(r, self);
+    Text *copy = jinja_failed(r) ? NULL : jinja_alloc(r, 1, sizeof *copy);
+    if (!copy) return NOTHING;
+    *copy = *t;
+    copy->safe = safe;
+    return (Value){ .kind = V_TEXT, .text = copy };
+}
+
+static Value filter_safe(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    return with_safety(r, self, true);
+}
+
+static Value filter_forceescape(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    Value plain = with_safety(r, self, false);
+    return jinja_failed(r) ? NOTHING : jinja_escaped(r, plain);
+}
+
+static void put_unescaped(Maker *m, const Text *t)
+{
+    static const char *const names[][2] = { { "&amp;", "&" },        { "&lt;", "<" },    { "&gt;", ">" },
+                                            { "&#34;", "\"" },       { "&quot;", "\"" }, { "&#39;", "'" },
+                                            { "&nbsp;", "\xC2\xA0" } };
+    for (size_t at = 0; at < t->n && !jinja_failed(m->r);) {
+        size_t end = at + 1;
+        const char *means = NULL;
+        for (size_t i = 0; t->at[at] == '&' && i < COUNT(names) && !means; i++) {
+            if (!str_starts((Str){ t->at + at, t->n - at }, names[i][0])) continue;
+            means = names[i][1];
+            end = at + strlen(names[i][0]);
+        }
+        if (means)
+            jinja_put(m, means, strlen(means), jinja_marked(t, at));
+        else
+            jinja_put_part(m, t, at, end);
+        at = end;
+    }
+}
+
+// Comments and tags go, white space is one blank, the common entities are read.
+static Value filter_striptags(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    const Text *t = jinja_soft(r, self);
+    Maker m = { .r = r }, joined = { .r = r }, out = { .r = r };
+    for (size_t at = 0; at < t->n && !jinja_failed(r);) {
+        bool comment = str_starts((Str){ t->at + at, t->n - at }, "<!--");
+        int64_t close = t->at[at] != '<' ? -1 : jinja_find(t, str(comment ? "-->" : ">"), at + (comment ? 4 : 1));
+        if (t->at[at] == '<' && !jinja_spend(r, close < 0 ? t->n - at : 0)) break;
+        size_t next = close < 0 ? at + 1 : (size_t)close + (comment ? 3 : 1);
+        if (close < 0) jinja_put_part(&m, t, at, next);
+        at = next;
+    }
+    Value stripped = jinja_made(&m), words = jinja_failed(r) ? NOTHING : by_method(r, stripped, "split", NULL, 0);
+    for (size_t i = 0; !jinja_failed(r) && i < words.list->n; i++) {
+        if (i) jinja_put_str(&joined, " ");
+        jinja_put_text(&joined, words.list->at[i].text);
+    }
+    Value text = jinja_made(&joined);
+    if (!jinja_failed(r)) put_unescaped(&out, text.text);
+    return jinja_made(&out);
+}
+
+static void put_quoted(Maker *m, const Text *t, bool query)
+{
+    for (size_t i = 0; i < t->n && !jinja_failed(m->r); i++) {
+        char c = t->at[i], code[4];
+        bool alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+        if (alnum || (c && strchr("_.-~", c)) || (c == '/' && !query))
+            jinja_put_part(m, t, i, i + 1);
+        else if (c == ' ' && query)
+            jinja_put(m, "+", 1, jinja_marked(t, i));
+        else
+            jinja_put(m, code, (size_t)snprintf(code, sizeof code, "%%%02X", (uint8_t)c), jinja_marked(t, i));
+    }
+}
+
+static Value filter_urlencode(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    Maker m = { .r = r };
+    if (self.kind != V_DICT && !jinja_is_list(self)) {
+        put_quoted(&m, jinja_soft(r, self), false);
+        return jinja_made(&m);
+    }
+    const List *pairs = jinja_iterate(r, self.kind == V_DICT ? jinja_dict_items(r, self.dict) : self);
+    for (size_t i = 0; pairs && i < pairs->n && !jinja_failed(r); i++) {
+        const List *pair = jinja_iterate(r, pairs->at[i]);
+        if (!pair) return NOTHING;
+        if (pair->n != 2) return jinja_fail(r, ERR_FORMAT, "urlencode takes pairs");
+        if (i) jinja_put_str(&m, "&");
+        put_quoted(&m, jinja_soft(r, pair->at[0]), true);
+        jinja_put_str(&m, "=");
+        put_quoted(&m, jinja_soft(r, pair->at[1]), true);
+    }
+    return jinja_made(&m);
+}
+
+static Value filter_xmlattr(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    Maker m = { .r = r, .safe = r->autoescape };
+    bool space = a[0].kind == V_ABSENT || jinja_true(r, a[0]), any = false;
+    if (self.kind != V_DICT) return jinja_fail(r, ERR_FORMAT, "'%s' object has no attribute 'items'", jinja_type(self));
+    for (size_t i = 0; i < self.dict->n && !jinja_failed(r); i++) {
+        Entry e = self.dict->at[i];
+        if (e.value.kind == V_NONE || e.value.kind == V_UNDEFINED) continue;
+        const Text *key = jinja_soft(r, jinja_escaped(r, e.key)), *value = jinja_soft(r, jinja_escaped(r, e.value));
+        for (size_t k = 0; k < key->n; k++)
+            if (strchr(" \t\n\f\r\v/>=", key->at[k]))
+                return jinja_fail(r, ERR_FORMAT, "invalid character in attribute name");
+        if (space || any) jinja_put_str(&m, " ");
+        any = true;
+        jinja_put_text(&m, key);
+        jinja_put_str(&m, "=\"");
+        jinja_put_text(&m, value);
+        jinja_put_str(&m, "\"");
+    }
+    return jinja_made(&m);
+}
+
+// ---- Numbers -------------------------------------------------------------------------------------------------------
+
+// A number's text as Python reads it: white space around, single underscores between digits. False: too long or malformed.
+static bool number_text(const Text *t, char *out, size_t size)
+{
+    size_t begin = 0, end = t->n, n = 0;
+    for (size_t next = 0; begin < end && jinja_is_space(utf8_next(t->at, end, &next)); next = begin) begin = next;
+    while (end > begin) {
+        size_t start = end - 1;
+        while (start > begin && (t->at[start] & 0xC0) == 0x80) start--;
+        size_t next = start;
+        if (!jinja_is_space(utf8_next(t->at, end, &next))) break;
+        end = start;
+    }
+    for (size_t i = begin; i < end; i++) {
+        char c = t->at[i];
+        if (c == '_' && i > begin && i + 1 < end && t->at[i - 1] != '_' && t->at[i + 1] != '_') continue;
+        if (n + 1 >= size || c == '_' || c == 0 || c == ' ') return false;
+        out[n++] = c;
+    }
+    out[n] = 0;
+    return n > 0;
+}
+
+static bool real_from_text(const Text *t, double *out)
+{
+    char text[512], *end;
+    if (!number_text(t, text, sizeof text) || strpbrk(text, "xXpP(")) return false;
+    *out = strtod(text, &end);
+    return !*end;
+}
+
+typedef enum Parsed { PARSED, NOT_A_NUMBER, TOO_BIG } Parsed;
+
+static Parsed int_from_text(const Text *t, int64_t base, int64_t *out)
+{
+    char text[512], *end;
+    if (!number_text(t, text, sizeof text)) return NOT_A_NUMBER;
+    char *digits = text + (text[0] == '-' || text[0] == '+');
+    char kind = digits[0] == '0' ? (char)(digits[1] | 0x20) : 0;
+    int64_t own = kind == 'x' ? 16 : kind == 'o' ? 8 : kind == 'b' ? 2 : 0;
+    bool prefixed = own && (base == own || base == 0);
+    if (base == 0 && !own && digits[0] == '0' && strspn(digits, "0") != strlen(digits)) return NOT_A_NUMBER;
+    if (prefixed) memmove(digits, digits + 2, strlen(digits + 2) + 1);
+    if (!digits[0] || digits[0] == '-' || digits[0] == '+' || (!prefixed && strpbrk(digits, "xX") && base <= 16))
+        return NOT_A_NUMBER;
+    errno = 0;
+    *out = strtoll(text, &end, (int)(prefixed ? own : base == 0 ? 10 : base));
+    return *end ? NOT_A_NUMBER : errno ? TOO_BIG : PARSED;
+}
+
+static Value int_from_real(Run *r, double d, Value fallback, bool strict)
+{
+    if (isnan(d)) return fallback;
+    if (isinf(d)) return strict ? jinja_fail(r, ERR_FORMAT, "cannot convert float infinity to integer") : fallback;
+    if (fabs(d) >= 9223372036854775808.0) return jinja_fail(r, ERR_LIMIT, "an integer would need more than 64 bits");
+    return (Value){ .kind = V_INT, .integer = (int64_t)d };
+}
+
+static Value filter_int(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    int64_t base, i;
+    double d;
+    Value fallback = a[0].kind == V_ABSENT ? (Value){ .kind = V_INT } : a[0];
+    if (!jinja_index(r, a[1], 10, &base)) return NOTHING;
+    if (base < 0 || base == 1 || base > 36) return fallback;
+    if (self.kind == V_UNDEFINED) return jinja_use_undefined(r, self);
+    if (jinja_as_int(self, &i)) return (Value){ .kind = V_INT, .integer = i };
+    if (self.kind == V_FLOAT) return int_from_real(r, self.real, fallback, true);
+    if (self.kind != V_TEXT) return fallback;
+    Parsed p = int_from_text(self.text, base, &i);
+    if (p == TOO_BIG) return jinja_fail(r, ERR_LIMIT, "an integer would need more than 64 bits");
+    if (p == PARSED) return (Value){ .kind = V_INT, .integer = i };
+    return real_from_text(self.text, &d) ? int_from_real(r, d, fallback, false) : fallback;
+}
+
+static Value filter_float(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    double d;
+    if (self.kind == V_UNDEFINED) return jinja_use_undefined(r, self);
+    if (jinja_as_real(self, &d) || (self.kind == V_TEXT && real_from_text(self.text, &d)))
+        return (Value){ .kind = V_FLOAT, .real = d };
+    return a[0].kind == V_ABSENT ? (Value){ .kind = V_FLOAT } : a[0];
+}
+
+// Python's round(): to even on ties, judged on the exact binary value.
+static double round_common(double v, int64_t places)
+{
+    char text[700];
+    if (!isfinite(v) || places > 300) return v;
+    if (places < -310) return copysign(0, v);
+    if (places >= 0) {
+        snprintf(text, sizeof text, "%.*f", (int)places, v);
+        return strtod(text, NULL);
+    }
+    double unit = pow(10, (double)-places);
+    return nearbyint(v / unit) * unit;
+}
+
+static Value filter_round(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    int64_t places, whole;
+    double v;
+    const Text *method = jinja_soft(r, a[1].kind == V_ABSENT ? jinja_literal(r, "common") : a[1]);
+    if (!jinja_index(r, a[0], 0, &places)) return NOTHING;
+    if (self.kind == V_UNDEFINED) return jinja_use_undefined(r, self);
+    if (!jinja_as_real(self, &v))
+        return jinja_fail(r, ERR_FORMAT, "type %s doesn't define __round__ method", jinja_type(self));
+    if (str_is(view(method), "common")) {
+        if (jinja_as_int(self, &whole) && places >= 0) return (Value){ .kind = V_INT, .integer = whole };
+        v = round_common(v, places);
+        if (self.kind != V_FLOAT) return (Value){ .kind = V_INT, .integer = (int64_t)v };
+        return (Value){ .kind = V_FLOAT, .real = v };
+    }
+    bool up = str_is(view(method), "ceil");
+    if (!up && !str_is(view(method), "floor")) return jinja_fail(r, ERR_FORMAT, "method must be common, ceil or floor");
+    double unit = pow(10, (double)places), scaled = v * unit;
+    return (Value){ .kind = V_FLOAT, .real = (up ? ceil(scaled) : floor(scaled)) / unit };
+}
+
+static Value filter_abs(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    int64_t i;
+    if (self.kind == V_FLOAT) return (Value){ .kind = V_FLOAT, .real = fabs(self.real) };
+    if (jinja_as_int(self, &i)) return i < 0 ? jinja_negate(r, self) : (Value){ .kind = V_INT, .integer = i };
+    if (self.kind == V_UNDEFINED) return jinja_use_undefined(r, self);
+    return jinja_fail(r, ERR_FORMAT, "bad operand type for abs(): '%s'", jinja_type(self));
+}
+
+static Value filter_filesizeformat(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    static const char *const names[] = { "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB" };
+    double v, base = jinja_true(r, a[0]) ? 1024 : 1000;
+    char text[400];
+    if (!jinja_as_real(self, &v) && !(self.kind == V_TEXT && real_from_text(self.text, &v)))
+        return self.kind == V_UNDEFINED
+                   ? jinja_use_undefined(r, self)
+                   : jinja_fail(r, ERR_FORMAT, "filesizeformat takes a number, not %s", jinja_type(self));
+    if (v == 1) return jinja_literal(r, "1 Byte");
+    int n;
+    if (v < base) {
+        n = snprintf(text, sizeof text, "%.0f Bytes", trunc(v));
+    } else {
+        size_t i = 0;
+        double unit = base * base;
+        for (; v >= unit && i + 1 < COUNT(names); i++) unit *= base;
+        n = snprintf(text, sizeof text, "%.1f %c%sB", base * v / unit, base == 1024 && !i ? 'K' : names[i][0],
+                     base == 1024 ? "i" : "");
+    }
+    Maker m = { .r = r };
+    jinja_put(&m, text, (size_t)n, false);
+    return jinja_made(&m);
+}
+
+// ---- Formatting ----------------------------------------------------------------------------------------------------
+
+static Value filter_format(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a;
+    if (args->n && args->named_n)
+        return jinja_fail(r, ERR_FORMAT, "can't handle positional and keyword arguments at the same time");
+    Value values = args->named_n ? jinja_dict_new(r) : jinja_list(V_TUPLE, jinja_list_new(r, args->n));
+    if (jinja_failed(r)) return NOTHING;
+    for (size_t i = 0; i < args->named_n; i++)
+        jinja_dict_put_text(r, values.dict, args->named[i].name, args->named[i].value);
+    for (size_t i = 0; i < args->n; i++) values.list->at[i] = args->at[i];
+    return jinja_percent(r, jinja_soft(r, self), values);
+}
+
+// pprint of what fits on a line is repr with sorted keys; longer values would be laid out, which is refused.
+static Value filter_pprint(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    Value shown = self;
+    if (self.kind == V_DICT) {
+        Value none[PARAMS_MAX] = { 0 };
+        Args nothing = { 0 };
+        Value sorted = jinja_filter(str("dictsort"))->fn(r, self, none, &nothing);
+        shown = jinja_dict_new(r);
+        for (size_t i = 0; !jinja_failed(r) && i < sorted.list->n; i++)
+            jinja_dict_put(r, shown.dict, sorted.list->at[i].list->at[0], sorted.list->at[i].list->at[1]);
+    }
+    Maker m = { .r = r };
+    if (!jinja_failed(r)) jinja_repr(&m, shown);
+    Value text = jinja_made(&m);
+    if (!jinja_failed(r) && text.text->chars > 79)
+        return jinja_fail(r, ERR_UNSUPPORTED, "pprint of more than a line is not supported; use tojson(indent=2)");
+    return text;
+}
+
+static Value filter_urlize(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)self, (void)a, (void)args;
+    return jinja_fail(r, ERR_UNSUPPORTED, "the filter urlize is not supported");
+}
+
+const Builtin jinja_filters_text[] = {
+    { "upper", "", 0, filter_upper },
+    { "lower", "", 0, filter_lower },
+    { "capitalize", "", 0, filter_capitalize },
+    { "title", "", 0, filter_title },
+    { "trim", "chars", 0, filter_trim },
+    { "replace", "old new count", 2, filter_replace },
+    { "string", "", 0, filter_string },
+    { "center", "width", 0, filter_center },
+    { "indent", "width first blank", 0, filter_indent },
+    { "truncate", "length killwords end leeway", 0, filter_truncate },
+    { "wordcount", "", 0, filter_wordcount },
+    { "wordwrap", "width break_long_words wrapstring break_on_hyphens", 0, filter_wordwrap },
+    { "escape", "", 0, filter_escape },
+    { "e", "", 0, filter_escape },
+    { "safe", "", 0, filter_safe },
+    { "forceescape", "", 0, filter_forceescape },
+    { "striptags", "", 0, filter_striptags },
+    { "urlencode", "", 0, filter_urlencode },
+    { "urlize", "*", 0, filter_urlize },
+    { "xmlattr", "autospace", 0, filter_xmlattr },
+    { "int", "default base", 0, filter_int },
+    { "float", "default", 0, filter_float },
+    { "round", "precision method", 0, filter_round },
+    { "abs", "", 0, filter_abs },
+    { "filesizeformat", "binary", 0, filter_filesizeformat },
+    { "format", "*", 0, filter_format },
+    { "pprint", "", 0, filter_pprint },
+    { "tojson", "ensure_ascii indent separators sort_keys", 0, jinja_tojson },
+    { NULL, NULL, 0, NULL },
+};
