@@ -41,6 +41,10 @@ Err json_parse(json_t **out, Str text, JsonFlags flags, const char *source)
     json_t *value = json_loadb(copy ? copy : text.n ? text.at : "", text.n, load, &fault);
     int cause = errno;
     free(copy);
+    if (value && cause == ENOMEM) { // a string that could not grow has lost its end, and jansson did not notice
+        json_decref(value);
+        return err_memory(source);
+    }
     if (!value) return json_fault(&fault, cause, source);
     *out = value;
     return OK;

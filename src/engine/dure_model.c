@@ -257,7 +257,7 @@ int dure_model_defaults(const DureModel *model, DureText *json, DureError *error
     json_t *defaults = NULL;
     Buf text = { 0 };
     Err e = model_defaults(model, &defaults);
-    if (!e.code) json_write(&text, defaults, JSON_PRESERVE_ORDER);
+    if (!e.code) json_write(&text, defaults, JSON_REAL_PRECISION(15)); // 0.7 as it was written
     json_decref(defaults);
     return api_text(json, &text, e, error);
 }

@@ -14,13 +14,13 @@ Err model_tokenize(const DureModel *model, Str text, int flags, Ids *out)
 
 static Err optional_json(json_t **out, const char *text, const char *name)
 {
-    return text ? json_parse(out, str(text), JSON_PLAIN, name) : OK;
+    return text ? json_parse(out, str(text), JSON_NUL, name) : OK;
 }
 
 static Err render(const DureModel *model, Str messages, const DureRenderOptions *options, Rendered *out)
 {
     json_t *list = NULL, *tools = NULL, *kwargs = NULL;
-    Err e = json_parse(&list, messages, JSON_PLAIN, "messages");
+    Err e = json_parse(&list, messages, JSON_NUL, "messages");
     if (!e.code) e = optional_json(&tools, options->tools, "tools");
     if (!e.code) e = optional_json(&kwargs, options->kwargs, "kwargs");
     if (!e.code && tools && !json_is_array(tools)) e = err(ERR_USAGE, "tools: must be a JSON array of functions");

@@ -14,7 +14,9 @@ enum {
     PAGE_MOST = 65536
 };
 
+// Marks may hold a quarter of a session's cache, but not more than this, and at least a few pages: two for each of the last turns.
 static const int64_t MARKS_MOST_BYTES = (int64_t)256 << 20;
+enum { MARKS_LEAST_PAGES = 8 };
 
 // The options with every default but the context's filled in.
 typedef struct Settings {
@@ -112,8 +114,12 @@ static int64_t bytes_of(size_t bytes)
 static int64_t kv_bytes(Settings *settings, const Recipe *recipe, int64_t context)
 {
     const int64_t one = bytes_of(cache_bytes(recipe, &settings->kv, context, settings->chunk));
-    settings->kv.mark_budget = one / 4 < MARKS_MOST_BYTES ? one / 4 : MARKS_MOST_BYTES;
-    return bytes_sum(bytes_product(one, settings->sessions), settings->kv.mark_budget);
+    const int64_t page = bytes_of(cache_bytes(recipe, &settings->kv, 1, settings->chunk));
+    int64_t marks = one / 4 < MARKS_MOST_BYTES ? one / 4 : MARKS_MOST_BYTES;
+    if (marks < bytes_product(page, MARKS_LEAST_PAGES)) marks = bytes_product(page, MARKS_LEAST_PAGES);
+    if (marks > one) marks = one;
+    settings->kv.mark_budget = marks;
+    return bytes_sum(bytes_product(one, settings->sessions), marks);
 }
 
 static int64_t plan_total(const DurePlan *plan)

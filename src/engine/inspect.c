@@ -286,7 +286,7 @@ int dure_model_inspect(const DureModel *model, int tensors, DureText *json, Dure
     put_text_parts(&maker, top, model);
     if (tensors) put(&maker, top, "tensors", tensors_of(&maker, model->checkpoint));
     if (!e.code && (!top || maker.failed)) e = err_memory("the model's description");
-    if (!e.code) json_write(&text, top, JSON_INDENT(2));
+    if (!e.code) json_write(&text, top, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     json_decref(top);
     return api_text(json, &text, e, error);
 }

@@ -2,6 +2,7 @@
 // Nothing here knows of the decoder. Joined, the TEXT events of a reply are the text of its tokens up to the stop string.
 #include "engine/engine_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 // ---- Queue ---------------------------------------------------------------------------------------------------------
@@ -23,6 +24,7 @@ static Event *events_last(EventQueue *queue, DureEventKind kind)
 {
     Event *last = queue->n ? &queue->at[queue->first + queue->n - 1] : NULL;
     if (last && last->kind == kind && kind != DURE_EVENT_END) return last;
+    assert(queue->at && queue->n < queue->capacity);
     if (queue->first + queue->n == queue->capacity) {
         memmove(queue->at, queue->at + queue->first, queue->n * sizeof *queue->at);
         queue->first = 0;
@@ -174,5 +176,6 @@ void reply_free(Reply *reply)
     for (size_t i = 0; i < reply->stop_count; i++) buf_free(&reply->stop[i]);
     free(reply->stop);
     buf_free(&reply->held);
+    buf_free(&reply->detokenizer.long_run); // a stop string leaves it without its end
     *reply = (Reply){ 0 };
 }

@@ -3,6 +3,7 @@
 // changes an answer: a row's numbers do not depend on its batch mates or on how a prompt was cut (backend.h).
 #include "engine/engine_internal.h"
 
+#include <assert.h>
 #include <time.h>
 
 static const int64_t LOGITS_SHOWN_BYTES = (int64_t)16 << 20; // of one batch, when the logits of every row are watched
@@ -93,6 +94,7 @@ static void batch_gather(Step *step)
     }
     for (DureSession *s = engine->first; s && left; s = s->after) {
         if (session_pending(s) <= 1 || !may_join(step, s)) continue;
+        assert(readers > 0); // this one was counted, and counts once
         int64_t most = (left + readers - 1) / readers;
         if (most > engine->most_rows - step->T) most = engine->most_rows - step->T;
         batch_add(step, s, prompt_share(s, most));

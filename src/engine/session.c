@@ -106,6 +106,7 @@ int dure_session_new(DureSession **out, DureEngine *engine, DureError *error)
 static Err session_copy(DureSession *copy, DureSession *session)
 {
     const size_t bytes = session->tokens.n * sizeof *session->tokens.at;
+    copy->turn_end = session->turn_end;
     if (bytes) {
         copy->tokens.at = malloc(bytes);
         if (!copy->tokens.at) return err_memory("a session's tokens");
@@ -126,7 +127,6 @@ int dure_session_fork(DureSession **out, DureSession *session, DureError *error)
         free(copy);
     } else {
         engine_link(copy);
-        session_mark(copy);
         *out = copy;
     }
     return api_return(error, &e);
@@ -210,17 +210,18 @@ static size_t common_prefix(const Ids *a, const Ids *b)
 }
 
 // Where the generation prompt begins: the next turn's rendering may differ from there on (an open thought is left out), so that
-// is where a mark is worth most. 0 if the template does not say.
+// is where a mark is worth most. If the template does not say, the last token but one: the same messages may be asked again.
 static Err turn_end_of(int64_t *out, const DureModel *model, Str messages, const DureRenderOptions *options,
                        const Ids *ids)
 {
     DureRenderOptions ended = options ? *options : (DureRenderOptions){ 0 };
     Ids turn = { 0 };
-    *out = 0;
+    *out = (int64_t)ids->n - 1;
     if (ended.no_generation_prompt) return OK;
     ended.no_generation_prompt = 1;
     Err e = model_render(model, messages, &ended, NULL, &turn);
-    if (!e.code) *out = (int64_t)common_prefix(&turn, ids);
+    const int64_t common = (int64_t)common_prefix(&turn, ids);
+    if (!e.code && common && common < *out) *out = common;
     ids_free(&turn);
     return e.code == ERR_MEMORY ? e : OK; // a template may refuse to end here; it has been rendered the other way
 }
@@ -322,7 +323,7 @@ int dure_session_start(DureSession *session, const DureSampling *sampling, DureE
 
 void session_finish(DureSession *session, DureReason reason)
 {
-    session_mark(session);
+    if (session->turn_end) session_mark(session); // only talks by messages go back
     events_end(&session->events, reason);
     reply_end(session);
 }
@@ -364,7 +365,6 @@ Err session_advance(DureSession *session, const float *logits)
         events_prompt(&session->events, done, (int64_t)session->tokens.n);
         if (done == session->turn_end) session_mark(session);
         if (session_pending(session)) return OK;
-        session_mark(session);
         if (!session->reply.sampler) {
             session_finish(session, DURE_REASON_NONE);
             return OK;
