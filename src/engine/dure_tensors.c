@@ -3,12 +3,15 @@
 
 #include <stdlib.h>
 
+_Static_assert(COUNT(((DureTensor){ 0 }).shape) <= RANK_MOST, "every public tensor can be written");
+
 static Err tensor_out(TensorOut *out, const DureTensor *in)
 {
     if (!in->name || !in->f == !in->i)
         return err(ERR_USAGE, "a tensor to be written needs a name and either floats or integers");
-    if (in->rank < 1 || in->rank > RANK_MOST)
-        return err(ERR_USAGE, "tensor %s: rank %d cannot be written; 1 to %d can", in->name, in->rank, RANK_MOST);
+    const int most = (int)COUNT(in->shape);
+    if (in->rank < 1 || in->rank > most)
+        return err(ERR_USAGE, "tensor %s: rank %d cannot be written; 1 to %d can", in->name, in->rank, most);
     *out = (TensorOut){ .name = in->name, .dtype = in->f ? DTYPE_F32 : DTYPE_I32, .rank = in->rank };
     out->data = in->f ? (const void *)in->f : (const void *)in->i;
     for (int i = 0; i < in->rank; i++) {
