@@ -160,6 +160,10 @@ static void fill_table(Backend *b)
     b->get = cpu_copy;
     b->copy = cpu_copy;
     scalar_fill(b);
+#if defined(__x86_64__)
+    if (b->level >= CPU_AVX2) avx2_fill(b, b->level);
+    if (b->level >= CPU_AVX512) avx512_fill(b, b->level);
+#endif
 }
 
 static Err check_options(const BackendOptions *o)

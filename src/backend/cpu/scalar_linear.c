@@ -4,23 +4,33 @@
 
 #include "backend/cpu/cpu.h"
 
-enum { LANES = 16 };
+enum { LANES = 16, PANEL_MOST = 16 };
 
-static float sum_tree(float lane[LANES])
+typedef float Four
+    __attribute__((vector_size(16))); // four lanes: every processor that this runs on adds four floats at once
+
+static Four load4(const float *at)
 {
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++) lane[i] += lane[i + width];
-    return lane[0];
+    Four v;
+    memcpy(&v, at, sizeof v);
+    return v;
 }
 
 float scalar_dot(const float *a, const float *b, int64_t n)
 {
-    float lane[LANES] = { 0 };
+    Four s0 = { 0 }, s1 = { 0 }, s2 = { 0 }, s3 = { 0 };
     int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; l++) lane[l] += a[i + l] * b[i + l];
-    for (int l = 0; i + l < n; l++) lane[l] += a[i + l] * b[i + l];
-    return sum_tree(lane);
+    for (; i + LANES <= n; i += LANES) {
+        s0 += load4(a + i) * load4(b + i);
+        s1 += load4(a + i + 4) * load4(b + i + 4);
+        s2 += load4(a + i + 8) * load4(b + i + 8);
+        s3 += load4(a + i + 12) * load4(b + i + 12);
+    }
+    float rest[LANES] = { 0 };
+    for (int64_t l = 0; i + l < n; l++) rest[l] = a[i + l] * b[i + l];
+    s0 += load4(rest), s1 += load4(rest + 4), s2 += load4(rest + 8), s3 += load4(rest + 12);
+    Four s = (s0 + s2) + (s1 + s3);
+    return (s[0] + s[2]) + (s[1] + s[3]);
 }
 
 void scalar_float_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
@@ -28,7 +38,7 @@ void scalar_float_rows(const LinearJob *job, int64_t first, int64_t rows, void *
     const Format *format = format_of(job->w->format);
     int64_t n = job->w->cols, T = job->x->T;
     int64_t most = LINEAR_SLOT / ((n ? n : 1) * (int64_t)sizeof(float)); // decoded at once; one always fits
-    int64_t panel = most < 1 ? 1 : most > LANES ? LANES : most;
+    int64_t panel = most < 1 ? 1 : most > PANEL_MOST ? PANEL_MOST : most;
     float *w = slot; // [panel, n]
     for (int64_t r0 = first; r0 < first + rows; r0 += panel) {
         int64_t count = first + rows - r0 < panel ? first + rows - r0 : panel;

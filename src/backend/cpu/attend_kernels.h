@@ -1,0 +1,262 @@
+// Attention over the vectors of simd_256.h or simd_512.h. A block of ATTEND_BLOCK keys is decoded and turned once for a tile of
+// queries and heads: then a vector's lanes are keys for the scores, and elements of a value for the outputs.
+//
+// Order of sums, the same for every tile: a score is two chains over its even and odd elements, ascending, added at the end; the
+// exponentials of a block are summed by lanes and a fixed tree; an output element is one chain over the keys, ascending.
+#ifndef DURE_BACKEND_CPU_ATTEND_KERNELS_H
+#define DURE_BACKEND_CPU_ATTEND_KERNELS_H
+
+#include <math.h>
+
+#include "backend/cpu/avx.h"
+
+enum { KEY_VECTORS = ATTEND_BLOCK / WIDTH, VALUE_VECTORS = 4 };
+
+// One (query, head) and its running maximum, sum of weights and keys seen in the block at hand.
+typedef struct Pair {
+    const float *q; // [d_k]
+    float *o;       // [padded d_v], not yet divided
+    float m, l;
+    int64_t from, to;
+} Pair;
+
+typedef struct Block {
+    const AttendIn *in;
+    float *keys;   // [d_k, ATTEND_BLOCK], turned
+    float *rows;   // [ATTEND_BLOCK, pad]: decoded keys, then decoded values
+    int64_t pad;   // elements between rows
+    int64_t width; // of a value, in whole vectors
+} Block;
+
+INLINE int64_t whole_vectors(int64_t n)
+{
+    return (n + WIDTH - 1) / WIDTH * WIDTH;
+}
+
+// Elements [first, first + d) of the stored rows of `count` positions; zeros up to whole vectors and up to the block's end.
+static void decode_rows(const Block *b, const KvView *view, int64_t position, int64_t count, int64_t first, int64_t d)
+{
+    int64_t blocks = rows_blocks(view->width), whole = whole_vectors(d);
+    for (int64_t j = 0; j < ATTEND_BLOCK; j++) {
+        float *out = b->rows + j * b->pad;
+        for (int64_t i = d / WIDTH * WIDTH; i < whole; i++) out[i] = 0.0f;
+        if (j >= count) {
+            memset(out, 0, (size_t)whole * sizeof *out);
+            continue;
+        }
+        const uint8_t *row = kv_row(view, position + j);
+        int64_t i = 0;
+        if (view->type == KV_F32) {
+            memcpy(out, row + 4 * first, (size_t)d * sizeof *out);
+            continue;
+        }
+        if (view->type == KV_BF16) {
+            for (; i + WIDTH <= d; i += WIDTH) v_store(out + i, v_bf16(row + 2 * (first + i)));
+            if (i < d) v_store(out + i, v_bf16_first(row + 2 * (first + i), d - i));
+            continue;
+        }
+        const uint8_t *scales = row + blocks * QUANT_BLOCK;
+        float scale;
+        for (; first % WIDTH == 0 && i + WIDTH <= d; i += WIDTH) {
+            memcpy(&scale, scales + (first + i) / QUANT_BLOCK * 4, sizeof scale);
+            v_store(out + i, v_mul(v_codes((const int8_t *)row + first + i), v_set(scale)));
+        }
+        for (; i < d; i++) {
+            memcpy(&scale, scales + (first + i) / QUANT_BLOCK * 4, sizeof scale);
+            out[i] = (float)(int8_t)row[first + i] * scale;
+        }
+    }
+}
+
+static void turn_keys(const Block *b, int64_t d)
+{
+    for (int64_t j = 0; j < ATTEND_BLOCK; j += WIDTH)
+        for (int64_t i = 0; i < d; i += WIDTH) {
+            V square[WIDTH];
+#pragma GCC unroll 16
+            for (int r = 0; r < WIDTH; r++) square[r] = v_load(b->rows + (j + r) * b->pad + i);
+            v_transpose(square);
+            int64_t count = d - i < WIDTH ? d - i : WIDTH;
+            for (int r = 0; r < count; r++) v_store(b->keys + (i + r) * ATTEND_BLOCK + j, square[r]);
+        }
+}
+
+// Scores of `count` pairs with the block's keys, before the scale: s [count, ATTEND_BLOCK].
+INLINE void score_pairs(float (*s)[ATTEND_BLOCK], const Pair *pairs, const Block *b, const int count)
+{
+    V acc[PAIR_TILE][2][KEY_VECTORS];
+    int64_t d = b->in->d_k;
+    for (int p = 0; p < count; p++)
+        for (int v = 0; v < KEY_VECTORS; v++) acc[p][0][v] = acc[p][1][v] = v_set(0.0f);
+    for (int64_t i = 0; i + 1 < d; i += 2) {
+#pragma GCC unroll 2
+        for (int odd = 0; odd < 2; odd++) {
+            V keys[KEY_VECTORS];
+#pragma GCC unroll 4
+            for (int v = 0; v < KEY_VECTORS; v++) keys[v] = v_load(b->keys + (i + odd) * ATTEND_BLOCK + v * WIDTH);
+#pragma GCC unroll 4
+            for (int p = 0; p < count; p++) {
+                V q = v_set(pairs[p].q[i + odd]);
+#pragma GCC unroll 4
+                for (int v = 0; v < KEY_VECTORS; v++) acc[p][odd][v] = v_fma(q, keys[v], acc[p][odd][v]);
+            }
+        }
+    }
+    for (int p = 0; p < count; p++)
+        for (int v = 0; v < KEY_VECTORS; v++) {
+            if (d & 1)
+                acc[p][0][v] =
+                    v_fma(v_set(pairs[p].q[d - 1]), v_load(b->keys + (d - 1) * ATTEND_BLOCK + v * WIDTH), acc[p][0][v]);
+            v_store(s[p] + v * WIDTH, v_add(acc[p][0][v], acc[p][1][v]));
+        }
+}
+
+// Turns scores into weights exp(s - m') of the keys seen, 0 for the others, and moves the pair to m'.
+static void weigh(float s[ATTEND_BLOCK], Pair *p, const Block *b)
+{
+    V v[KEY_VECTORS], largest = v_set(p->m);
+    for (int i = 0; i < KEY_VECTORS; i++) {
+        v[i] = v_keep(v_mul(v_set(b->in->scale), v_load(s + i * WIDTH)), i * WIDTH, p->from, p->to);
+        largest = v_max(largest, v[i]);
+    }
+    float m = v_largest(largest);
+    V sum = v_set(0.0f), middle = v_set(m);
+    for (int i = 0; i < KEY_VECTORS; i++) {
+        v[i] = v_exp(v_sub(v[i], middle));
+        v_store(s + i * WIDTH, v[i]);
+        sum = v_add(sum, v[i]);
+    }
+    if (m != p->m) { // else all earlier numbers would be multiplied by 1
+        V fade = v_exp(v_set(p->m - m));
+        float f[WIDTH];
+        v_store(f, fade);
+        p->l *= f[0];
+        for (int64_t i = 0; i < b->width; i += WIDTH) v_store(p->o + i, v_mul(v_load(p->o + i), fade));
+        p->m = m;
+    }
+    p->l += v_sum(sum);
+}
+
+// o += weights times values of keys [from, to), for `count` pairs and VALUE_VECTORS (or `vectors`) vectors of their values.
+INLINE void gather_values(const Pair *pairs, float (*s)[ATTEND_BLOCK], const float *values, int64_t pad, int64_t at,
+                          int64_t from, int64_t to, const int count, const int vectors)
+{
+    V acc[PAIR_TILE][VALUE_VECTORS];
+    for (int p = 0; p < count; p++)
+        for (int v = 0; v < vectors; v++) acc[p][v] = v_load(pairs[p].o + at + v * WIDTH);
+    for (int64_t j = from; j < to; j++) {
+        V value[VALUE_VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) value[v] = v_load(values + j * pad + at + v * WIDTH);
+#pragma GCC unroll 4
+        for (int p = 0; p < count; p++) {
+            V weight = v_set(s[p][j]);
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) acc[p][v] = v_fma(weight, value[v], acc[p][v]);
+        }
+    }
+    for (int p = 0; p < count; p++)
+        for (int v = 0; v < vectors; v++) v_store(pairs[p].o + at + v * WIDTH, acc[p][v]);
+}
+
+INLINE void mix_values(const Pair *pairs, float (*s)[ATTEND_BLOCK], const Block *b, int64_t from, int64_t to,
+                       const int count)
+{
+    int64_t at = 0;
+    for (; at + VALUE_VECTORS * WIDTH <= b->width; at += VALUE_VECTORS * WIDTH)
+        gather_values(pairs, s, b->rows, b->pad, at, from, to, count, VALUE_VECTORS);
+    for (; at < b->width; at += WIDTH) gather_values(pairs, s, b->rows, b->pad, at, from, to, count, 1);
+}
+
+// The keys of the block at `position` with `count` keys that each pair sees.
+static void set_visible(Pair *pairs, const AttendTile *tile, int64_t position, int64_t count)
+{
+    for (int64_t p = 0; p < tile->queries * tile->heads; p++) {
+        int64_t from, to;
+        attend_visible(tile->in, tile->span, tile->query + p / tile->heads, &from, &to);
+        pairs[p].from = from > position ? from - position : 0;
+        pairs[p].to = to - position < count ? to - position : count;
+    }
+}
+
+// How many of the next pairs go together: PAIR_TILE if all see something of the block, else 1; 0: the next sees nothing.
+static int pairs_together(const Pair *pairs, int64_t left)
+{
+    if (pairs[0].from >= pairs[0].to) return 0;
+    if (left < PAIR_TILE) return 1;
+    for (int p = 1; p < PAIR_TILE; p++)
+        if (pairs[p].from >= pairs[p].to) return 1;
+    return PAIR_TILE;
+}
+
+static bool same_keys(const Pair *pairs, int count)
+{
+    for (int p = 1; p < count; p++)
+        if (pairs[p].from != pairs[0].from || pairs[p].to != pairs[0].to) return false;
+    return true;
+}
+
+static void run_block(Block *b, Pair *pairs, const AttendTile *tile, int64_t position, int64_t kv)
+{
+    const AttendIn *in = tile->in;
+    const AttendSpan *span = tile->span;
+    float s[ATTEND_PAIRS][ATTEND_BLOCK];
+    int64_t total = tile->queries * tile->heads;
+    int64_t count = span->keys - position < ATTEND_BLOCK ? span->keys - position : ATTEND_BLOCK;
+    set_visible(pairs, tile, position, count);
+    decode_rows(b, &span->k, position, count, kv * in->d_k, in->d_k);
+    turn_keys(b, in->d_k);
+    for (int64_t p = 0; p < total;) {
+        int together = pairs_together(pairs + p, total - p);
+        if (together == PAIR_TILE)
+            score_pairs(s + p, pairs + p, b, PAIR_TILE);
+        else if (together == 1)
+            score_pairs(s + p, pairs + p, b, 1);
+        for (int i = 0; i < together; i++) weigh(s[p + i], pairs + p + i, b);
+        p += together ? together : 1;
+    }
+    decode_rows(b, &span->v, position, count, kv * in->d_v, in->d_v);
+    for (int64_t p = 0; p < total;) {
+        int together = pairs_together(pairs + p, total - p);
+        if (together == PAIR_TILE && same_keys(pairs + p, PAIR_TILE)) {
+            mix_values(pairs + p, s + p, b, pairs[p].from, pairs[p].to, PAIR_TILE);
+            p += PAIR_TILE;
+        } else {
+            if (together) mix_values(pairs + p, s + p, b, pairs[p].from, pairs[p].to, 1);
+            p++;
+        }
+    }
+}
+
+static void attend(const AttendTile *tile, void *slot)
+{
+    const AttendIn *in = tile->in;
+    const AttendSpan *span = tile->span;
+    int64_t kv = tile->head / (in->heads / in->kv_heads), total = tile->queries * tile->heads;
+    Block b = { .in = in, .width = whole_vectors(in->d_v) };
+    b.pad = whole_vectors(in->d_k > in->d_v ? in->d_k : in->d_v);
+    float *o = slot;
+    b.keys = o + ATTEND_PAIRS * b.width;
+    b.rows = b.keys + in->d_k * ATTEND_BLOCK;
+    memset(o, 0, (size_t)(total * b.width) * sizeof *o);
+    Pair pairs[ATTEND_PAIRS];
+    for (int64_t p = 0; p < total; p++) {
+        int64_t row = (span->row + tile->query + p / tile->heads) * in->heads + tile->head + p % tile->heads;
+        pairs[p] = (Pair){ .q = in->q + row * in->d_k, .o = o + p * b.width, .m = -INFINITY };
+    }
+    int64_t first, last, other; // keys of the whole tile: its first query sees the earliest, its last query the latest
+    attend_visible(in, span, tile->query, &first, &other);
+    attend_visible(in, span, tile->query + tile->queries - 1, &other, &last);
+    for (int64_t position = first / ATTEND_BLOCK * ATTEND_BLOCK; position < last; position += ATTEND_BLOCK)
+        run_block(&b, pairs, tile, position, kv);
+    for (int64_t p = 0; p < total; p++) {
+        int64_t row = (span->row + tile->query + p / tile->heads) * in->heads + tile->head + p % tile->heads;
+        float *out = tile->out + row * in->d_v;
+        V l = v_set(pairs[p].l);
+        int64_t i = 0;
+        for (; i + WIDTH <= in->d_v; i += WIDTH) v_store(out + i, v_div(v_load(pairs[p].o + i), l));
+        if (i < in->d_v) v_store_first(out + i, v_div(v_load(pairs[p].o + i), l), in->d_v - i);
+    }
+}
+
+#endif

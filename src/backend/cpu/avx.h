@@ -1,0 +1,27 @@
+// Kernels of the x86 levels, by file; avx2_fill and avx512_fill put them into the table.
+#ifndef DURE_BACKEND_CPU_AVX_H
+#define DURE_BACKEND_CPU_AVX_H
+
+#include "backend/cpu/cpu.h"
+
+// linear over 8-bit activations, for every format that has `unpack`.
+LinearKernel avx2_q8_rows, avx2vnni_q8_rows, avx512_q8_rows, avx512vnni_q8_rows;
+
+void avx2_fill_float(CpuKernels *k); // everything in float32
+void avx512_fill_float(CpuKernels *k);
+
+static inline uint16_t load16(const uint8_t *at)
+{
+    uint16_t v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+static inline int32_t load32(const void *at)
+{
+    int32_t v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+#endif

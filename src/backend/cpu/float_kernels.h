@@ -1,0 +1,251 @@
+// Kernels in float32, written once over the vectors of simd_256.h or simd_512.h, of which one is included before. Where WIDTH
+// elements are summed at once, a sum has WIDTH chains by index modulo WIDTH, ascending, and a fixed tree at the end.
+#ifndef DURE_BACKEND_CPU_FLOAT_KERNELS_H
+#define DURE_BACKEND_CPU_FLOAT_KERNELS_H
+
+#include <math.h>
+
+#include "backend/cpu/avx.h"
+
+// e^x: 2^n e^r with |r| <= ln 2 / 2, e^r by its series up to r^7, whose rest is below 6e-9; with the roundings of the last steps the
+// result is within 1.5 ulp. ln 2 is taken off in two parts (Cody and Waite). Below -104 the result is 0, above 89 infinity; 2^n
+// goes in two factors, so that results may be subnormal. NaN stays NaN.
+INLINE V v_exp(V x)
+{
+    x = v_max(v_set(-104.0f), v_min(v_set(89.0f), x));
+    V n = v_round(v_mul(x, v_set(1.44269504f)));
+    V r = v_fma(n, v_set(-0.693359375f), x);
+    r = v_fma(n, v_set(2.12194440e-4f), r);
+    V p = v_set(1.0f / 5040.0f);
+    p = v_fma(p, r, v_set(1.0f / 720.0f));
+    p = v_fma(p, r, v_set(1.0f / 120.0f));
+    p = v_fma(p, r, v_set(1.0f / 24.0f));
+    p = v_fma(p, r, v_set(1.0f / 6.0f));
+    p = v_fma(p, r, v_set(0.5f));
+    p = v_fma(v_mul(p, r), r, v_add(r, v_set(1.0f)));
+    V half = v_round(v_mul(n, v_set(0.5f)));
+    return v_mul(v_mul(p, v_power(half)), v_power(v_sub(n, half)));
+}
+
+// ---- Linear --------------------------------------------------------------------------------------------------------
+
+INLINE V load_weights(const uint8_t *row, int64_t i, const Dtype format)
+{
+    if (format == DTYPE_F32) {
+        V v;
+        memcpy(&v, row + 4 * i, sizeof v); // any address
+        return v;
+    }
+    return format == DTYPE_BF16 ? v_bf16(row + 2 * i) : v_f16(row + 2 * i);
+}
+
+INLINE V load_weights_first(const uint8_t *row, int64_t i, int64_t n, const Dtype format)
+{
+    if (format == DTYPE_F32) {
+        float f[WIDTH] = { 0 };
+        memcpy(f, row + 4 * i, (size_t)n * sizeof *f);
+        return v_load(f);
+    }
+    return format == DTYPE_BF16 ? v_bf16_first(row + 2 * i, n) : v_f16_first(row + 2 * i, n);
+}
+
+// Outputs of rows [r, r + rows) and tokens [t, t + tokens); both constants where this is inlined.
+INLINE void float_tile(const LinearJob *job, int64_t r, const int rows, int64_t t, const int tokens, const Dtype format)
+{
+    V acc[ROW_TILE * TOKEN_TILE];
+    int64_t n = job->w->cols, i = 0;
+    const uint8_t *w = matrix_row(job->w, r);
+    const size_t stride = job->w->row_stride;
+    const float *x = job->x->x + t * n;
+#pragma GCC unroll 24
+    for (int a = 0; a < rows * tokens; a++) acc[a] = v_set(0.0f);
+    for (; i + WIDTH <= n; i += WIDTH) {
+        V weights[ROW_TILE * TOKEN_TILE];
+#pragma GCC unroll 8
+        for (int a = 0; a < rows; a++) weights[a] = load_weights(w + (size_t)a * stride, i, format);
+#pragma GCC unroll 8
+        for (int b = 0; b < tokens; b++) {
+            V xs = v_load(x + b * n + i);
+#pragma GCC unroll 8
+            for (int a = 0; a < rows; a++) acc[a * tokens + b] = v_fma(weights[a], xs, acc[a * tokens + b]);
+        }
+    }
+    if (i < n)
+        for (int b = 0; b < tokens; b++)
+            for (int a = 0; a < rows; a++)
+                acc[a * tokens + b] = v_fma(load_weights_first(w + (size_t)a * stride, i, n - i, format),
+                                            v_load_first(x + b * n + i, n - i), acc[a * tokens + b]);
+#pragma GCC unroll 8
+    for (int b = 0; b < tokens; b++)
+#pragma GCC unroll 8
+        for (int a = 0; a < rows; a++)
+            job->y[(t + b) * job->y_stride + r + a] =
+                v_sum(acc[a * tokens + b]) + (job->bias ? job->bias[r + a] : 0.0f);
+}
+
+enum {
+    ROWS_OF_ONE = 8,
+    WEIGHT_BYTES = 256 * 1024
+}; // rows at once for one token; weights that stay in the second cache
+
+INLINE void float_rows_of(const LinearJob *job, int64_t first, int64_t rows, const Dtype format)
+{
+    int64_t T = job->x->T, end = first + rows, t = 0;
+    if (T == 1) {
+        int64_t r = first;
+        for (; r + ROWS_OF_ONE <= end; r += ROWS_OF_ONE) float_tile(job, r, ROWS_OF_ONE, 0, 1, format);
+        for (; r < end; r++) float_tile(job, r, 1, 0, 1, format);
+        return;
+    }
+    for (; t + TOKEN_TILE <= T; t += TOKEN_TILE) {
+        int64_t r = first;
+        for (; r + ROW_TILE <= end; r += ROW_TILE) float_tile(job, r, ROW_TILE, t, TOKEN_TILE, format);
+        for (; r < end; r++) float_tile(job, r, 1, t, TOKEN_TILE, format);
+    }
+    for (; t < T; t++) {
+        int64_t r = first;
+        for (; r + ROW_TILE <= end; r += ROW_TILE) float_tile(job, r, ROW_TILE, t, 1, format);
+        for (; r < end; r++) float_tile(job, r, 1, t, 1, format);
+    }
+}
+
+// A few rows at a time, so that their weights are read from memory once and from the second cache for every further token.
+static void float_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
+{
+    (void)slot;
+    int64_t most = WEIGHT_BYTES / (int64_t)(job->w->row_stride ? job->w->row_stride : 1) / ROWS_OF_ONE * ROWS_OF_ONE;
+    if (most < ROWS_OF_ONE) most = ROWS_OF_ONE;
+    for (int64_t r = first, end = first + rows; r < end; r += most) {
+        int64_t count = end - r < most ? end - r : most;
+        if (job->w->format == DTYPE_F32)
+            float_rows_of(job, r, count, DTYPE_F32);
+        else if (job->w->format == DTYPE_BF16)
+            float_rows_of(job, r, count, DTYPE_BF16);
+        else
+            float_rows_of(job, r, count, DTYPE_F16);
+    }
+}
+
+// ---- Rows ----------------------------------------------------------------------------------------------------------
+
+static void quantize_block(int8_t *q, float *d, int16_t sum[2], const V x[QUANT_BLOCK / WIDTH])
+{
+    uint32_t largest = v_largest_bits(x);
+    float f;
+    memcpy(&f, &largest, sizeof f);
+    *d = f = f / 127.0f;
+    __m256i codes = _mm256_setzero_si256();
+    if (f > 0.0f && f <= 3.4e38f) { // neither zero nor infinity nor NaN
+        V c[QUANT_BLOCK / WIDTH];
+        for (int i = 0; i < QUANT_BLOCK / WIDTH; i++)
+            c[i] = v_round(v_max(v_set(-127.0f), v_min(v_set(127.0f), v_div(x[i], v_set(f)))));
+        codes = v_to_codes(c);
+    }
+    _mm256_storeu_si256((__m256i *)(void *)q, codes);
+    // Sums of bytes, eight at a time, of codes + 128.
+    __m256i eight = _mm256_sad_epu8(_mm256_xor_si256(codes, _mm256_set1_epi8((char)0x80)), _mm256_setzero_si256());
+    sum[0] = (int16_t)(_mm256_extract_epi16(eight, 0) + _mm256_extract_epi16(eight, 4) - 128 * SUM_BLOCK);
+    sum[1] = (int16_t)(_mm256_extract_epi16(eight, 8) + _mm256_extract_epi16(eight, 12) - 128 * SUM_BLOCK);
+}
+
+static void quantize_row(int8_t *q, float *d, int16_t *sum, const float *x, int64_t n)
+{
+    enum { VECTORS = QUANT_BLOCK / WIDTH };
+    V v[VECTORS];
+    int64_t b = 0;
+    for (; (b + 1) * QUANT_BLOCK <= n; b++) {
+        for (int i = 0; i < VECTORS; i++) v[i] = v_load(x + b * QUANT_BLOCK + i * WIDTH);
+        quantize_block(q + b * QUANT_BLOCK, d + b, sum + 2 * b, v);
+    }
+    if (b * QUANT_BLOCK == n) return;
+    float last[QUANT_BLOCK] = { 0 };
+    memcpy(last, x + b * QUANT_BLOCK, (size_t)(n - b * QUANT_BLOCK) * sizeof *last);
+    for (int i = 0; i < VECTORS; i++) v[i] = v_load(last + i * WIDTH);
+    quantize_block(q + b * QUANT_BLOCK, d + b, sum + 2 * b, v);
+}
+
+static float sum_of_squares(const float *x, int64_t n)
+{
+    enum { CHAINS = 4 };
+    V acc[CHAINS];
+    for (int c = 0; c < CHAINS; c++) acc[c] = v_set(0.0f);
+    int64_t i = 0;
+    for (; i + CHAINS * WIDTH <= n; i += CHAINS * WIDTH)
+        for (int c = 0; c < CHAINS; c++) {
+            V v = v_load(x + i + c * WIDTH);
+            acc[c] = v_fma(v, v, acc[c]);
+        }
+    for (int c = 0; i < n; c++, i += WIDTH) {
+        V v = n - i < WIDTH ? v_load_first(x + i, n - i) : v_load(x + i);
+        acc[c] = v_fma(v, v, acc[c]);
+    }
+    return v_sum(v_add(v_add(acc[0], acc[1]), v_add(acc[2], acc[3])));
+}
+
+static void norm_row(float *y, const float *x, const NormIn *in, int64_t n)
+{
+    V inverse = v_set(1.0f / sqrtf(sum_of_squares(x, n) / (float)n + in->eps)), one = v_set(1.0f);
+    int64_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH) {
+        V gain = in->kind == NORM_NONE ? one : v_load(in->gain + i);
+        if (in->kind == NORM_ONE_PLUS) gain = v_add(one, gain);
+        v_store(y + i, v_mul(v_mul(v_load(x + i), inverse), gain));
+    }
+    if (i == n) return;
+    V gain = in->kind == NORM_NONE ? one : v_load_first(in->gain + i, n - i);
+    if (in->kind == NORM_ONE_PLUS) gain = v_add(one, gain);
+    v_store_first(y + i, v_mul(v_mul(v_load_first(x + i, n - i), inverse), gain), n - i);
+}
+
+static void rope_head(float *x, const float *cosine, const float *sine, RopePairing pairing, int64_t d)
+{
+    int64_t half = d / 2, j = 0;
+    for (; pairing == ROPE_HALF && j + WIDTH <= half; j += WIDTH) {
+        V a = v_load(x + j), b = v_load(x + j + half), c = v_load(cosine + j), s = v_load(sine + j);
+        v_store(x + j, v_sub(v_mul(a, c), v_mul(b, s)));
+        v_store(x + j + half, v_add(v_mul(b, c), v_mul(a, s)));
+    }
+    for (; j < half; j++) {
+        float *first = pairing == ROPE_HALF ? x + j : x + 2 * j,
+              *second = pairing == ROPE_HALF ? first + half : first + 1;
+        float a = *first, b = *second;
+        *first = a * cosine[j] - b * sine[j];
+        *second = b * cosine[j] + a * sine[j];
+    }
+}
+
+INLINE V swiglu_of(V g, V u, float clamp)
+{
+    if (clamp > 0.0f) {
+        g = v_min(v_set(clamp), g);
+        u = v_max(v_set(-clamp), v_min(v_set(clamp), u));
+    }
+    V e = v_exp(v_sub(v_set(0.0f), g));
+    return v_mul(v_div(g, v_add(v_set(1.0f), e)), u);
+}
+
+static void swiglu(float *y, const float *gate, const float *up, int64_t n, float clamp)
+{
+    int64_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH) v_store(y + i, swiglu_of(v_load(gate + i), v_load(up + i), clamp));
+    if (i < n)
+        v_store_first(y + i, swiglu_of(v_load_first(gate + i, n - i), v_load_first(up + i, n - i), clamp), n - i);
+}
+
+static void add(float *x, const float *y, int64_t n, float scale)
+{
+    V s = v_set(scale);
+    int64_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH) v_store(x + i, v_add(v_load(x + i), v_mul(s, v_load(y + i))));
+    for (; i < n; i++) x[i] += scale * y[i];
+}
+
+static void scale_by(float *x, int64_t n, float scale)
+{
+    V s = v_set(scale);
+    int64_t i = 0;
+    for (; i + WIDTH <= n; i += WIDTH) v_store(x + i, v_mul(v_load(x + i), s));
+    for (; i < n; i++) x[i] *= scale;
+}
+
+#endif
