@@ -50,6 +50,9 @@ class Utf8proc:
         self.free(o)
         return out
 
+    def lower(self, c):
+        return self.u.utf8proc_tolower(c)
+
     def combining_class(self, c):
         return self.u.utf8proc_get_property(c)[1]  # {int16 category, int16 combining_class, ...}
 
@@ -153,7 +156,15 @@ def main():
             lines = ['      "' + "".join(texts[i:i + 5]) + '"' for i in range(0, len(texts), 5)]
             out("\n".join(lines))
             out(" },\n")
-    out("};\nconst size_t unicode_more_count = sizeof(unicode_more) / sizeof(unicode_more[0]);\n")
+    out("};\nconst size_t unicode_more_count = sizeof(unicode_more) / sizeof(unicode_more[0]);\n\n")
+    lower = normalizers.Lowercase()
+    pairs = [(c, [ord(x) for x in lower.normalize_str(chr(c))]) for c in POINTS]
+    rows = [f"{{ 0x{c:X}, 0x{to[0]:X} }}," for c, to in pairs if len(to) == 1 and to[0] != u.lower(c)]
+    assert [c for c, to in pairs if len(to) > 1] == [0x130]  # the code knows this one
+    out("const UnicodeLower unicode_lower[] = {\n")
+    for i in range(0, len(rows), 6):
+        out("    " + " ".join(rows[i:i + 6]) + "\n")
+    out("};\nconst size_t unicode_lower_count = sizeof(unicode_lower) / sizeof(unicode_lower[0]);\n")
 
 
 if __name__ == "__main__":

@@ -233,6 +233,20 @@ Err normalise_strip_accents(const Normaliser *self, Marked in, RegexRun *regexes
     return written(out);
 }
 
+static uint32_t lower_case(uint32_t c)
+{
+    size_t low = 0, high = unicode_lower_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (unicode_lower[middle].upper < c)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < unicode_lower_count && unicode_lower[low].upper == c) return unicode_lower[low].lower;
+    return (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
+}
+
 Err normalise_lowercase(const Normaliser *self, Marked in, RegexRun *regexes, MarkedBuf *out)
 {
     (void)regexes, (void)self;
@@ -240,7 +254,7 @@ Err normalise_lowercase(const Normaliser *self, Marked in, RegexRun *regexes, Ma
         size_t before = at;
         uint32_t c = utf8_next(in.text.at, in.text.n, &at);
         char utf8[8];
-        size_t n = utf8_put(utf8, c == 0x130 ? 'i' : (uint32_t)utf8proc_tolower((utf8proc_int32_t)c));
+        size_t n = utf8_put(utf8, c == 0x130 ? 'i' : lower_case(c));
         if (c == 0x130) n += utf8_put(utf8 + n, 0x307); // the only code point whose lower case is two
         marked_fill(out, utf8, n, any_mark(in, before, at));
     }

@@ -36,6 +36,14 @@ typedef struct UnicodeMore {
 extern const UnicodeMore unicode_more[];
 extern const size_t unicode_more_count;
 
+// Lower case where utf8proc has another (U+0130 apart, whose is two code points). Sorted by the first.
+typedef struct UnicodeLower {
+    uint32_t upper, lower;
+} UnicodeLower;
+
+extern const UnicodeLower unicode_lower[];
+extern const size_t unicode_lower_count;
+
 uint32_t unicode_flags(uint32_t code_point);
 
 // Unicode's White_Space: 25 code points, the same in every version in use.
