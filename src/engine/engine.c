@@ -11,7 +11,8 @@ enum {
     THREADS_MOST = 1024,
     SESSIONS_MOST = 4096,
     PAGE_DEFAULT = 64,
-    PAGE_MOST = 65536
+    PAGE_MOST = 65536,
+    TABLES_BYTES = 128 * 1024 // an arena's chunk, or two for many layers
 };
 
 // Marks may hold a quarter of a session's cache, but not more than this, and at least a few pages: two for each of the last turns.
@@ -188,14 +189,13 @@ static Err plan_settle(DurePlan *plan, Settings *settings, const Recipe *recipe)
 
 // ---- Life ----------------------------------------------------------------------------------------------------------
 
+// The batch's rows, the sampled logits here and in the decoder (device and host), a sampler each, and the cache's tables.
 static int64_t own_bytes(const Settings *settings, const Recipe *recipe)
 {
     const int64_t rows = bytes_product(settings->most_rows, (int64_t)sizeof(BatchRow));
     const int64_t logits = bytes_product(recipe->vocab, (int64_t)sizeof(float));
-    const int64_t samplers = bytes_product(settings->sessions, bytes_of(sampler_bytes(recipe->vocab)));
-    const int64_t decoded =
-        bytes_product(bytes_product(logits, 2), settings->sessions); // the decoder's, taken when wanted
-    return bytes_sum(bytes_sum(rows, logits), bytes_sum(samplers, decoded));
+    const int64_t each = bytes_sum(bytes_product(logits, 2), bytes_of(sampler_bytes(recipe->vocab)));
+    return bytes_sum(bytes_sum(rows, logits), bytes_sum(bytes_product(settings->sessions, each), TABLES_BYTES));
 }
 
 static Err engine_open_backend(DureEngine *engine, const Settings *settings)

@@ -9,8 +9,8 @@
 bool run_next(Run *run, const Step *step, Str piece)
 {
     if (!piece.n) return true;
-    const Step *next = step ? step + 1 : run->t->steps;
-    if (next < run->t->steps + run->t->step_count) return next->apply(run, next, piece);
+    const size_t next = step ? (size_t)(step - run->t->steps) + 1 : 0; // without steps there is no array to point into
+    if (next < run->t->step_count) return run->t->steps[next].apply(run, &run->t->steps[next], piece);
     if (bpe_piece(run->t, run->bpe, piece, run->out)) return true;
     run->err = err_memory("tokenizing");
     return false;
