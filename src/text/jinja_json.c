@@ -93,7 +93,7 @@ Frame *jinja_variables(Run *r, const json_t *variables, const char *const *trust
     for (void *i = json_object_iter(object); f && i && !jinja_failed(r); i = json_object_iter_next(object, i)) {
         const json_t *json = json_object_iter_value(i);
         const char *name = json_object_iter_key(i);
-        Value v = jinja_from_json(r, json, !(json_is_string(json) && is_trusted(name, trusted)));
+        Value v = jinja_from_json(r, json, !is_trusted(name, trusted));
         if (strcmp(name, "messages") == 0) trust_roles(r, v);
         if (!jinja_failed(r)) jinja_dict_put_text(r, &f->names, key_text(r, name, strlen(name)), v);
     }

@@ -84,7 +84,7 @@ typedef struct Rendered {
 void rendered_free(Rendered *rendered);
 
 // Renders with `variables`, a JSON object; all its strings are from-message, keys of objects too, but for the roles of
-// messages that the API knows and the strings at the top level named in `trusted` (special tokens; NULL-terminated list of names).
+// messages that the API knows and what stands at the top level under a name in `trusted` (special tokens; NULL-terminated list).
 // `now`: seconds since the epoch and offset from UTC for strftime_now. Limits on depth, steps and output: errors with line and reason.
 typedef struct RenderClock {
     int64_t seconds;

@@ -1,0 +1,73 @@
+// HyperCLOVA X 32B Think and 8B Omni: reasoning between tags; a call is a name and tagged pairs.
+//   <think>\n...\n</think>\n\n...
+//   <tool_call>NAME\n<arg_key>K</arg_key>\n<arg_value>V</arg_value>\n</tool_call>
+// Values: text where the schema says string, else JSON, else a Python literal, else text. Some marks structure the media
+// parts of a prompt, and the speech and pictures of a reply.
+#include "text/reply/reply_internal.h"
+
+static const char *const marks[] = {
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|endofturn|>",
+    "<|stop|>",
+    "<|endoftext|>",
+    // reasoning, calls and results
+    "<think>",
+    "</think>",
+    "<tool_call>",
+    "</tool_call>",
+    "<arg_key>",
+    "</arg_key>",
+    "<arg_value>",
+    "</arg_value>",
+    "<arguments>",
+    "</arguments>",
+    "<tool_response>",
+    "</tool_response>",
+    "<tools>",
+    "</tools>",
+    // media
+    "<|mime_start|>",
+    "<|mime_end|>",
+    "<|image_start|>",
+    "<|image_end|>",
+    "<|IMAGE_PAD|>",
+    "<|video_start|>",
+    "<|video_end|>",
+    "<|VIDEO_PAD|>",
+    "<|VIDEO_AUDIO_PAD|>",
+    "<|audio_start|>",
+    "<|audio_end|>",
+    "<|AUDIO_PAD|>",
+    "<|discrete_image_start|>",
+    "<|discrete_image_end|>",
+    "<|DISCRETE_IMAGE_PAD|>",
+    "<|discrete_audio_start|>",
+    "<|discrete_audio_end|>",
+    "<|DISCRETE_AUDIO_PAD|>",
+    "<|image_aux_start|>",
+    "<|image_aux_end|>",
+    "<|video_aux_start|>",
+    "<|video_aux_end|>",
+    "<|audio_aux_start|>",
+    "<|audio_aux_end|>",
+    "<|video_meta_duration|>",
+    "<|audio_meta_duration|>",
+    "<|video_duration|>",
+    "<|audio_duration|>",
+    NULL,
+};
+
+static const char *const recognise[] = { "<think>", "</think>", "<tool_call>", "<arg_key>", "<arg_value>", NULL };
+
+const ReplyForm reply_tagged = {
+    .name = "tagged",
+    .reasoning_open = "<think>",
+    .reasoning_close = "</think>",
+    .call_open = "<tool_call>",
+    .call_close = "</tool_call>",
+    .calls = CALL_TAGGED,
+    .strip_newlines = true,
+    .marks = marks,
+    .recognise = recognise,
+};
