@@ -2,6 +2,7 @@
 // those that transformers gives: messages, tools, documents, add_generation_prompt, special tokens, and the caller's kwargs.
 #include "text/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct Chat {
@@ -119,9 +120,9 @@ static Err specials_of_gguf(json_t *special, const Meta *gguf, const Tokenizer *
         "bos", "eos", "unknown", "seperator", "padding", "cls", "mask"
     }; // sic: GGUF's spelling
     for (size_t i = 0; i < COUNT(keys); i++) {
-        char key[64] = "tokenizer.ggml.";
+        char key[64];
         int64_t id;
-        strcat(strcat(key, keys[i]), "_token_id");
+        snprintf(key, sizeof key, "tokenizer.ggml.%s_token_id", keys[i]);
         if (!meta_int(gguf, key, &id) || id < 0 || id > INT32_MAX) continue;
         Str token = tokenizer_token(tokenizer, (int32_t)id);
         if (!token.n || !utf8_valid(token.at, token.n)) continue;
