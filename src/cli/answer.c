@@ -1,0 +1,193 @@
+// One answer of a session: how it is sampled, streamed, interrupted and accounted for.
+#include "cli.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+// ---- Interrupts ----------------------------------------------------------------------------------------------------
+
+static volatile sig_atomic_t was_interrupted; // a handler has no other way to reach the program
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    was_interrupted = 1;
+}
+
+static void interrupt_action(void (*handler)(int))
+{
+    struct sigaction action = { .sa_handler = handler }; // no SA_RESTART: a waiting read must end
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+}
+
+void interrupt_catch(void)
+{
+    was_interrupted = 0;
+    interrupt_action(on_interrupt);
+}
+
+void interrupt_release(void)
+{
+    interrupt_action(SIG_DFL);
+}
+
+bool interrupted(void)
+{
+    return was_interrupted;
+}
+
+void interrupt_forget(void)
+{
+    was_interrupted = 0;
+}
+
+// ---- Sampling ------------------------------------------------------------------------------------------------------
+
+static double recommended(const json_t *defaults, const char *key, double otherwise)
+{
+    const json_t *value = json_object_get(defaults, key);
+    return json_is_number(value) ? json_number_value(value) : otherwise;
+}
+
+// What the command line says goes before what the model recommends.
+static double chosen(double given, const json_t *defaults, const char *key, double otherwise)
+{
+    return given >= 0 ? given : recommended(defaults, key, otherwise);
+}
+
+int sampling_from(DureSampling *out, const Options *o, const DureModel *model)
+{
+    DureText text;
+    DureError error;
+    if (dure_model_defaults(model, &text, &error)) return fail("%s", error.text);
+    json_t *defaults = need(json_loadb(text.at, text.n, 0, NULL)); // the library writes JSON
+    dure_text_free(&text);
+    dure_sampling_default(out);
+    out->temperature = o->greedy ? 0 : chosen(o->temperature, defaults, "temperature", 0);
+    out->top_k = (int)chosen((double)o->top_k, defaults, "top_k", out->top_k);
+    out->top_p = chosen(o->top_p, defaults, "top_p", out->top_p);
+    out->min_p = chosen(o->min_p, defaults, "min_p", out->min_p);
+    out->repeat_penalty = chosen(o->repeat_penalty, defaults, "repetition_penalty", out->repeat_penalty);
+    out->max_tokens = o->max_tokens;
+    out->stop = o->stop.at;
+    json_decref(defaults);
+    if (o->seed >= 0)
+        out->seed = (uint64_t)o->seed;
+    else if (getrandom(&out->seed, sizeof out->seed, 0) != sizeof out->seed)
+        out->seed = (uint64_t)(now_seconds() * 1e9);
+    out->seed &= ((uint64_t)1 << 53) - 1; // so that --seed can repeat it
+    return EXIT_FINE;
+}
+
+// ---- The answer ----------------------------------------------------------------------------------------------------
+
+static void answer_event(Answer *out, Progress *progress, const DureEvent *event, bool show)
+{
+    switch (event->kind) {
+    case DURE_EVENT_PROMPT:
+        progress_share(progress, "reading", event->done, event->total);
+        break;
+    case DURE_EVENT_TEXT:
+        progress_clear(progress);
+        bytes_put(&out->text, event->text, event->n);
+        if (show) out_answer(event->text, event->n);
+        break;
+    case DURE_EVENT_END:
+        out->reason = event->reason;
+        break;
+    }
+}
+
+int answer_make(Answer *out, Running *running, const DureSampling *sampling, bool show, DureError *error)
+{
+    *out = (Answer){ 0 };
+    bytes_put(&out->text, "", 0);
+    int code = dure_session_start(running->session, sampling, error);
+    progress_share(&running->progress, "reading", 0, 1); // its clock starts
+    for (bool cancelled = false; !code && out->reason == DURE_REASON_NONE;) {
+        if (interrupted() && !cancelled) {
+            dure_session_cancel(running->session);
+            cancelled = true;
+        }
+        int advanced = 0;
+        code = dure_engine_step(running->engine, &advanced, error);
+        bool news = false;
+        for (DureEvent event; !code && dure_session_next(running->session, &event); news = true)
+            answer_event(out, &running->progress, &event, show);
+        if (!code && !advanced && !news) {
+            code = error->code = DURE_INTERNAL;
+            snprintf(error->text, sizeof error->text, "the engine stopped before the answer's end");
+        }
+    }
+    progress_clear(&running->progress);
+    dure_session_stats(running->session, &out->stats);
+    return code;
+}
+
+void answer_free(Answer *answer)
+{
+    bytes_free(&answer->text);
+}
+
+const char *reason_name(DureReason reason)
+{
+    switch (reason) {
+    case DURE_REASON_STOP:
+        return "stop";
+    case DURE_REASON_LENGTH:
+        return "length";
+    case DURE_REASON_CANCELLED:
+        return "cancelled";
+    case DURE_REASON_NONE:
+        break;
+    }
+    return "none";
+}
+
+// ---- Accounts ------------------------------------------------------------------------------------------------------
+
+void size_text(char out[16], int64_t bytes)
+{
+    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 1024 && unit + 1 < COUNT(units)) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(out, 16, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+double rate(int64_t tokens, double seconds)
+{
+    return seconds > 0 ? (double)tokens / seconds : 0;
+}
+
+void stats_print(const Running *running, const DureStats *stats)
+{
+    const DurePlan *plan = &running->plan;
+    int64_t computed = stats->prompt_tokens - stats->cached_tokens;
+    char mapped[16], resident[16], kv[16], work[16], limit[16];
+    size_text(mapped, plan->mapped);
+    size_text(resident, plan->resident);
+    size_text(kv, plan->kv);
+    size_text(work, plan->work);
+    size_text(limit, plan->limit);
+    const char *dim = colour(STDERR_FILENO, COLOUR_DIM), *plain = colour(STDERR_FILENO, COLOUR_NONE);
+    fflush(stdout);
+    fprintf(stderr,
+            "%sprompt  %lld tokens, %lld of them cached; %.2f s, %.1f tokens/s\n"
+            "answer  %lld tokens; %.2f s, %.1f tokens/s\n"
+            "load    %.2f s\n"
+            "memory  weights mapped %s, resident %s, cache %s, work %s; limit %s\n"
+            "engine  cpu %s, %d threads, cache in %s, context %lld of which %lld used%s\n",
+            dim, (long long)stats->prompt_tokens, (long long)stats->cached_tokens, stats->prompt_seconds,
+            rate(computed, stats->prompt_seconds), (long long)stats->reply_tokens, stats->reply_seconds,
+            rate(stats->reply_tokens, stats->reply_seconds), running->load_seconds, mapped, resident, kv, work, limit,
+            plan->cpu, plan->threads, plan->kv_type, (long long)plan->context, (long long)stats->context_used, plain);
+}

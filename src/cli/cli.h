@@ -1,0 +1,233 @@
+// cli: the program. One file per command, one line in commands[] (main.c). A command is data: what it is called, which
+// options it takes, what it does; help, the man page and the shell completions are made from the same rows. Stands on
+// include/dure.h alone. This is the only floor that prints and exits.
+#ifndef DURE_CLI_H
+#define DURE_CLI_H
+
+#include "dure.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+// ---- Options (options.c) -------------------------------------------------------------------------------------------
+
+typedef enum OptionKind {
+    OPTION_FLAG,   // bool
+    OPTION_INT,    // int64_t
+    OPTION_SIZE,   // int64_t; K, M, G and T are 1024 and its powers
+    OPTION_REAL,   // double
+    OPTION_TEXT,   // const char *
+    OPTION_FILE,   // const char *; completed as a path
+    OPTION_CHOICE, // int: index into choices
+    OPTION_LIST    // TextList: may be given many times
+} OptionKind;
+
+// Which common options a command takes, beside --quiet, --verbose and --help.
+enum {
+    USES_ENGINE = 1,
+    USES_SAMPLING = 2,
+    USES_PROMPT = 4,
+    USES_SYSTEM = 8,
+    USES_TEMPLATE = 16,
+    USES_JSON = 32,
+    USES_STATS = 64,
+    USES_MODEL = 128 // the first argument is MODEL
+};
+
+typedef struct Option {
+    const char *name; // NULL ends a list
+    char letter;      // or 0
+    OptionKind kind;
+    const char *value; // what help calls the value; NULL for flags
+    const char *help;
+    size_t offset;              // into the command's options struct
+    double least, most;         // INT, SIZE, REAL
+    bool above;                 // REAL: `least` itself is refused
+    unsigned uses;              // common options: which commands
+    const char *const *choices; // CHOICE: NULL-terminated
+} Option;
+
+typedef struct TextList {
+    const char **at; // NULL-terminated, or NULL
+    size_t n;
+} TextList;
+
+// What the common options hold. A command with options of its own has a struct whose first member is this.
+typedef struct Options {
+    const char *model;
+    const char **rest; // arguments behind MODEL
+    int rest_count;
+    int64_t context, threads, chunk, memory;
+    int kv;  // DureKvType
+    int cpu; // index into cpu_levels; 0: the best
+    const char *prompt, *file, *system, *kwargs, *now;
+    int64_t max_tokens, top_k, seed;                  // top_k, seed: -1 if not given
+    double temperature, top_p, min_p, repeat_penalty; // -1 if not given
+    TextList stop;
+    bool greedy, json, stats, quiet, verbose, help;
+} Options;
+
+typedef struct Command {
+    const char *name;
+    const char *arguments; // "MODEL [PROMPT]"
+    const char *summary;   // one line, no full stop
+    const char *about;     // paragraphs, separated by newlines
+    unsigned uses;
+    const Option *own; // or NULL
+    size_t bytes;      // of its options struct
+    int most_rest;     // arguments behind MODEL
+    int (*run)(Options *options);
+} Command;
+
+extern const Command *const commands[]; // NULL-terminated; main.c
+extern const Command command_run, command_chat, command_inspect, command_tokenize, command_detokenize, command_render,
+    command_logits;
+
+extern const Option common_options[]; // ends with name NULL
+extern const char *const cpu_levels[], *const kv_names[];
+
+bool option_applies(const Option *option, const Command *command); // for rows of common_options
+// -1: go on with the command; else the exit code (a usage error was told, or help was printed).
+int options_parse(Options *out, const Command *command, int argc, char **argv);
+void options_free(Options *options);
+const Command *command_find(const char *name);
+// The nearest of the names that a command or option could have meant, or NULL.
+const char *nearest(const char *word, const char *const *names, size_t count);
+
+// ---- What is made from the tables (help.c, manual.c, completion.c) ---------------------------------------------------------
+
+// What may be typed in a chat beside messages; chat.c.
+typedef struct Talk Talk;
+typedef struct ChatWord {
+    const char *name;     // NULL ends the list
+    const char *argument; // or NULL
+    const char *help;
+    void (*act)(Talk *talk, const char *argument); // argument: what follows the word, perhaps ""
+} ChatWord;
+extern const ChatWord chat_words[];
+
+void help_overall(void);
+void help_command(const Command *command);
+void help_wrap(const char *text, int indent, int column); // to 80 columns; the line stands at `column`
+void manual_print(void);                                  // mdoc
+void completion_bash(void);
+void completion_zsh(void);
+
+// ---- Terminal (terminal.c) -----------------------------------------------------------------------------------------
+
+// One sentence on standard error, made harmless for a terminal; returns the exit code.
+int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void *need(void *memory); // NULL: says so and exits
+
+typedef enum Colour { COLOUR_NONE, COLOUR_DIM, COLOUR_BOLD, COLOUR_PROMPT } Colour;
+const char *colour(int fd, Colour which); // the escape sequence, "" where none is wanted
+
+void out_write(const char *bytes, size_t n);  // to standard output, at once; a closed pipe ends the program quietly
+void out_answer(const char *bytes, size_t n); // the same for a model's text: no control characters reach a terminal
+int out_close(void);                          // flushes; exit code
+
+// Progress on standard error; silent unless it is a terminal and --quiet was not given.
+typedef struct Progress {
+    bool on, shown;
+    double began; // seconds; 0: not begun
+} Progress;
+Progress progress_new(const Options *options);
+void progress_say(Progress *progress, const char *what);
+void progress_share(Progress *progress, const char *what, int64_t done, int64_t total);
+void progress_clear(Progress *progress);
+
+// The library's remarks. Warnings wait until the work they belong to has come to something, and are dropped with it.
+typedef struct Remarks {
+    bool quiet, verbose;
+    char *held;
+    size_t n;
+} Remarks;
+void remarks_take(void *user, int level, const char *text); // DureModelOptions.log
+void remarks_show(Remarks *remarks);
+void remarks_drop(Remarks *remarks);
+
+double now_seconds(void); // monotonic
+
+// ---- Bytes and files (input.c) -------------------------------------------------------------------------------------
+
+typedef struct Bytes {
+    char *at; // NUL-terminated once something was put
+    size_t n, capacity;
+} Bytes;
+void bytes_put(Bytes *bytes, const void *at, size_t n); // exits when memory ends
+void bytes_printf(Bytes *bytes, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void bytes_free(Bytes *bytes);
+
+int input_read(Bytes *out, const char *path);   // "-": standard input. Exit code, told
+int input_json(json_t **out, const char *path); // the same, parsed
+int input_ids(DureIds *out, const char *path);  // one JSON array of token ids; free with input_ids_free
+void input_ids_free(DureIds *ids);
+int utf8_check(const char *text, size_t n, const char *what); // exit code, told
+// The text that -p, -f, the argument or standard input give. `source` says which, for errors.
+int input_prompt(Bytes *out, const Options *options, const char **source);
+// {"messages": [...], "tools": ...} or an array. *tools is NULL if there are none.
+int input_messages(json_t **messages, json_t **tools, const char *path);
+void message_add(json_t *messages, const char *role, const char *text, size_t n); // text is UTF-8
+int time_parse(int64_t *seconds, int32_t *utc_offset, const char *text);          // ISO 8601; NULL: now
+void out_ids(const DureIds *ids);                                                 // one JSON array and a newline
+
+// ---- Models (models.c) ---------------------------------------------------------------------------------------------
+
+// A folder, a file, a name under DURE_MODELS, ORG/NAME in the Hugging Face cache; *path is malloc'ed. Exit code, told.
+int model_path(char **path, const char *name);
+int model_open(DureModel **out, const Options *options, bool text_only, Remarks *remarks);
+
+// A model at work: one engine, one session.
+typedef struct Running {
+    DureModel *model;
+    DureEngine *engine;
+    DureSession *session;
+    DurePlan plan;
+    double load_seconds;
+    Progress progress;
+    Remarks remarks;
+} Running;
+int running_open(Running *out, const Options *options); // its remarks wait to be shown
+void running_close(Running *running);
+
+// ---- Answers (answer.c) --------------------------------------------------------------------------------------------
+
+typedef struct Answer {
+    Bytes text;
+    DureReason reason;
+    DureStats stats;
+} Answer;
+
+int sampling_from(DureSampling *out, const Options *options, const DureModel *model);
+// What was fed to the session is read and answered. Text goes to standard output as it comes if `show`. SIGINT ends the
+// answer with DURE_REASON_CANCELLED. Returns a DureCode.
+int answer_make(Answer *out, Running *running, const DureSampling *sampling, bool show, DureError *error);
+void answer_free(Answer *answer);
+void size_text(char out[16], int64_t bytes); // "93.8 MiB"
+double rate(int64_t tokens, double seconds);
+void stats_print(const Running *running, const DureStats *stats);
+const char *reason_name(DureReason reason);
+
+// SIGINT sets a flag instead of ending the program. The flag is the one thing that a signal handler can reach.
+void interrupt_catch(void);
+void interrupt_release(void);
+bool interrupted(void); // since the last interrupt_forget
+void interrupt_forget(void);
+
+// ---- Lines from people (line.c) ------------------------------------------------------------------------------------
+
+typedef enum LineEnd { LINE_TEXT, LINE_OVER, LINE_INTERRUPTED, LINE_INTERRUPTED_EMPTY } LineEnd;
+typedef struct LineReader LineReader;
+LineReader *line_open(bool editing);                                   // exits when memory ends
+LineEnd line_read(LineReader *reader, const char *prompt, Bytes *out); // without its newline; a prompt ends in a blank
+void line_remember(LineReader *reader, const char *text);
+void line_close(LineReader *reader);
+
+#endif

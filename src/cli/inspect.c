@@ -1,0 +1,333 @@
+// dure inspect: what a model's files hold. The library tells it as one JSON object; here it becomes tables, whatever the
+// object's members are: first scalars, a line each, then the rest; a list of objects is a table whose equal neighbours are one row.
+#include "cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <wchar.h>
+
+typedef struct InspectOptions {
+    Options common;
+    bool tensors;
+} InspectOptions;
+
+static const Option inspect_own[] = {
+    { "tensors", 0, OPTION_FLAG, NULL, "List every tensor.", .offset = offsetof(InspectOptions, tensors) },
+    { 0 },
+};
+
+// ---- Values --------------------------------------------------------------------------------------------------------
+
+static void count_put(Bytes *out, json_int_t value) // 1234567 as 1,234,567
+{
+    char digits[32];
+    int n = snprintf(digits, sizeof digits, "%" JSON_INTEGER_FORMAT, value);
+    for (int i = 0; i < n; i++) {
+        if (i && digits[i - 1] != '-' && (n - i) % 3 == 0 && n > 4) bytes_put(out, ",", 1);
+        bytes_put(out, &digits[i], 1);
+    }
+}
+
+static void integer_put(Bytes *out, const char *key, json_int_t value)
+{
+    if (strstr(key, "bytes")) {
+        char size[16];
+        size_text(size, value);
+        bytes_put(out, size, strlen(size));
+    } else if (!strncmp(key, "param", 5)) {
+        count_put(out, value);
+        if (value >= 1000000000)
+            bytes_printf(out, " (%.1f billion)", (double)value / 1e9);
+        else if (value >= 1000000)
+            bytes_printf(out, " (%.1f million)", (double)value / 1e6);
+    } else {
+        bytes_printf(out, "%" JSON_INTEGER_FORMAT, value);
+    }
+}
+
+static void text_put(Bytes *out, const char *text) // from a file: nothing that steers a terminal
+{
+    for (; *text; text++) bytes_put(out, (unsigned char)*text < 0x20 || *text == 0x7F ? "?" : text, 1);
+}
+
+static void value_put(Bytes *out, const char *key, const json_t *value)
+{
+    size_t i;
+    json_t *item;
+    const char *name;
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        text_put(out, json_string_value(value));
+        break;
+    case JSON_INTEGER:
+        integer_put(out, key, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        bytes_printf(out, "%.10g", json_real_value(value));
+        break;
+    case JSON_TRUE:
+        bytes_put(out, "yes", 3);
+        break;
+    case JSON_FALSE:
+        bytes_put(out, "no", 2);
+        break;
+    case JSON_NULL:
+        bytes_put(out, "-", 1);
+        break;
+    case JSON_ARRAY:
+        json_array_foreach (value, i, item) {
+            if (i) bytes_put(out, !strcmp(key, "shape") ? " x " : ", ", !strcmp(key, "shape") ? 3 : 2);
+            value_put(out, key, item);
+        }
+        break;
+    case JSON_OBJECT:
+        json_object_foreach ((json_t *)(uintptr_t)value, name, item) {
+            if (out->n && out->at[out->n - 1] != ' ') bytes_put(out, ", ", 2);
+            text_put(out, name);
+            bytes_put(out, " ", 1);
+            value_put(out, name, item);
+        }
+        break;
+    }
+}
+
+static void key_put(Bytes *out, const char *key) // kv_heads as "kv heads"
+{
+    for (; *key; key++) bytes_put(out, *key == '_' ? " " : key, 1);
+}
+
+// Columns on the screen, not bytes.
+static size_t width_of(const char *text)
+{
+    size_t width = 0;
+    mbstate_t state = { 0 };
+    wchar_t c;
+    for (size_t n; *text && (n = mbrtowc(&c, text, strlen(text), &state)) && n <= strlen(text); text += n) {
+        int columns = wcwidth(c);
+        width += columns > 0 ? (size_t)columns : 0;
+    }
+    return width;
+}
+
+// ---- Tables --------------------------------------------------------------------------------------------------------
+
+typedef struct Table {
+    const char **column; // keys, in the order of their first appearance
+    size_t columns, rows;
+    Bytes *cell;     // [rows][columns]
+    size_t *repeats; // how many equal neighbours a row stands for
+} Table;
+
+static void table_columns(Table *t, const json_t *list)
+{
+    size_t i, capacity = 0;
+    json_t *row, *value;
+    const char *key;
+    json_array_foreach (list, i, row) {
+        json_object_foreach (row, key, value) {
+            size_t at = 0;
+            while (at < t->columns && strcmp(t->column[at], key)) at++;
+            if (at < t->columns) continue;
+            if (t->columns == capacity) {
+                capacity = capacity ? 2 * capacity : 8;
+                t->column = need(realloc(t->column, capacity * sizeof *t->column));
+            }
+            t->column[t->columns++] = key;
+        }
+    }
+}
+
+static void table_fill(Table *t, const json_t *list)
+{
+    size_t i;
+    json_t *row;
+    t->cell = need(calloc(json_array_size(list) * t->columns + 1, sizeof *t->cell));
+    t->repeats = need(calloc(json_array_size(list) + 1, sizeof *t->repeats));
+    json_array_foreach (list, i, row) {
+        if (t->rows && json_equal(row, json_array_get(list, i - 1))) {
+            t->repeats[t->rows - 1]++;
+            continue;
+        }
+        for (size_t c = 0; c < t->columns; c++) {
+            const json_t *value = json_object_get(row, t->column[c]);
+            if (value) value_put(&t->cell[t->rows * t->columns + c], t->column[c], value);
+        }
+        t->repeats[t->rows++] = 1;
+    }
+}
+
+static void cell_print(const char *text, size_t width, bool last)
+{
+    printf("%s", text);
+    for (size_t n = width_of(text); !last && n < width + 2; n++) putchar(' ');
+}
+
+static void table_print(const Table *t)
+{
+    size_t total = 0;
+    for (size_t r = 0; r < t->rows; r++) total += t->repeats[r];
+    bool repeated = total > t->rows;
+    size_t *width = need(calloc(t->columns + 1, sizeof *width));
+    Bytes *head = need(calloc(t->columns + 1, sizeof *head));
+    for (size_t c = 0; c < t->columns; c++) {
+        key_put(&head[c], t->column[c]);
+        width[c] = head[c].at ? width_of(head[c].at) : 0;
+        for (size_t r = 0; r < t->rows; r++) {
+            const char *text = t->cell[r * t->columns + c].at;
+            if (text && width_of(text) > width[c]) width[c] = width_of(text);
+        }
+    }
+    printf("  ");
+    if (repeated) printf("times  ");
+    for (size_t c = 0; c < t->columns; c++) cell_print(head[c].at ? head[c].at : "", width[c], c + 1 == t->columns);
+    printf("\n");
+    for (size_t r = 0; r < t->rows; r++) {
+        printf("  ");
+        if (repeated) printf("%5zu  ", t->repeats[r]);
+        for (size_t c = 0; c < t->columns; c++) {
+            const char *text = t->cell[r * t->columns + c].at;
+            cell_print(text ? text : "", width[c], c + 1 == t->columns);
+        }
+        printf("\n");
+    }
+    for (size_t c = 0; c < t->columns; c++) bytes_free(&head[c]);
+    free(head);
+    free(width);
+}
+
+static void objects_print(const json_t *list)
+{
+    Table t = { 0 };
+    table_columns(&t, list);
+    table_fill(&t, list);
+    table_print(&t);
+    for (size_t i = 0; i < t.rows * t.columns; i++) bytes_free(&t.cell[i]);
+    free(t.cell);
+    free(t.repeats);
+    free(t.column);
+}
+
+// ---- The whole -----------------------------------------------------------------------------------------------------
+
+static bool list_of(const json_t *value, json_type type) // an array of nothing else, not empty
+{
+    size_t i;
+    json_t *item;
+    if (!json_array_size(value)) return false;
+    json_array_foreach (value, i, item)
+        if (json_typeof(item) != type) return false;
+    return true;
+}
+
+static void heading_print(const char *key)
+{
+    Bytes name = { 0 };
+    key_put(&name, key);
+    printf("\n%s%s%s\n", colour(STDOUT_FILENO, COLOUR_BOLD), name.at, colour(STDOUT_FILENO, COLOUR_NONE));
+    bytes_free(&name);
+}
+
+static void line_print(const char *key, const json_t *value, int indent)
+{
+    enum { KEY_WIDTH = 22 };
+    Bytes name = { 0 }, text = { 0 };
+    key_put(&name, key);
+    bytes_put(&text, "", 0);
+    value_put(&text, key, value);
+    printf("%*s%-*s %s\n", indent, "", KEY_WIDTH - indent, name.at, text.at);
+    bytes_free(&name);
+    bytes_free(&text);
+}
+
+static void sentences_print(const json_t *list)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach (list, i, item) {
+        Bytes text = { 0 };
+        bytes_put(&text, "  - ", 4);
+        text_put(&text, json_string_value(item));
+        printf("%s\n", text.at);
+        bytes_free(&text);
+    }
+}
+
+static bool is_section(const json_t *value)
+{
+    bool sentences = list_of(value, JSON_STRING) && strchr(json_string_value(json_array_get(value, 0)), ' ');
+    return sentences || list_of(value, JSON_OBJECT) || json_object_size(value);
+}
+
+static void section_print(const char *key, const json_t *value)
+{
+    const char *inner;
+    json_t *item;
+    heading_print(key);
+    if (json_is_object(value))
+        json_object_foreach ((json_t *)(uintptr_t)value, inner, item) line_print(inner, item, 2);
+    else if (list_of(value, JSON_OBJECT))
+        objects_print(value);
+    else
+        sentences_print(value);
+}
+
+static int inspect_print(const InspectOptions *o, const DureText *json)
+{
+    json_error_t fault;
+    json_t *root = json_loadb(json->at, json->n, JSON_ALLOW_NUL, &fault);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return fail("%s: the library's account of it cannot be read", o->common.model);
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach (root, key, value) {
+        bool empty = value && !json_array_size(value) && !json_object_size(value);
+        bool nothing = empty && (json_is_array(value) || json_is_object(value));
+        if (!nothing && !is_section(value)) line_print(key, value, 0);
+    }
+    json_object_foreach (root, key, value)
+        if (is_section(value)) section_print(key, value);
+    json_decref(root);
+    return EXIT_FINE;
+}
+
+static int inspect(Options *options)
+{
+    const InspectOptions *o = (const InspectOptions *)(const void *)options;
+    DureModel *model;
+    Remarks remarks;
+    int code = model_open(&model, options, false, &remarks);
+    if (code) return code;
+    remarks_drop(&remarks); // what is amiss is part of the account
+    DureText json;
+    DureError error;
+    if (dure_model_inspect(model, o->tensors, &json, &error))
+        code = fail("%s", error.text);
+    else {
+        if (options->json) {
+            out_write(json.at, json.n);
+            out_write("\n", 1);
+        } else
+            code = inspect_print(o, &json);
+        dure_text_free(&json);
+    }
+    dure_model_close(model);
+    return code;
+}
+
+const Command command_inspect = {
+    .name = "inspect",
+    .arguments = "MODEL",
+    .summary = "Tell what a model's files hold",
+    .about =
+        "Tells what a model's files hold: family, sizes, layers, number formats, tokenizer, template; what was taken "
+        "by "
+        "default; and what is amiss. Works for models that cannot be run here, and takes no memory for the weights.",
+    .uses = USES_MODEL | USES_JSON,
+    .own = inspect_own,
+    .bytes = sizeof(InspectOptions),
+    .run = inspect,
+};

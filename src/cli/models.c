@@ -1,0 +1,214 @@
+// From the word MODEL to an open model, and from there to a session at work.
+#include "cli.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// ---- Names ---------------------------------------------------------------------------------------------------------
+
+static bool exists(const char *path)
+{
+    struct stat st;
+    return !stat(path, &st);
+}
+
+static const char *set_variable(const char *name) // NULL when empty, too
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+// $XDG_CACHE_HOME or ~/.cache, and `behind`.
+static void cache_folder(Bytes *out, const char *behind)
+{
+    const char *cache = set_variable("XDG_CACHE_HOME"), *home = set_variable("HOME");
+    if (cache)
+        bytes_put(out, cache, strlen(cache));
+    else {
+        bytes_put(out, home ? home : "", home ? strlen(home) : 0);
+        bytes_put(out, "/.cache", 7);
+    }
+    bytes_put(out, behind, strlen(behind));
+}
+
+static bool find_short(Bytes *out, const char *name)
+{
+    static const char *const endings[] = { "", ".gguf" };
+    const char *folder = set_variable("DURE_MODELS");
+    for (size_t i = 0; i < COUNT(endings); i++) {
+        out->n = 0;
+        if (folder)
+            bytes_put(out, folder, strlen(folder));
+        else
+            cache_folder(out, "/dure/models");
+        bytes_put(out, "/", 1);
+        bytes_put(out, name, strlen(name));
+        bytes_put(out, endings[i], strlen(endings[i]));
+        if (exists(out->at)) return true;
+    }
+    return false;
+}
+
+static void hub_folder(Bytes *out)
+{
+    const char *hub = set_variable("HF_HUB_CACHE"), *home = set_variable("HF_HOME");
+    if (hub)
+        bytes_put(out, hub, strlen(hub));
+    else if (home) {
+        bytes_put(out, home, strlen(home));
+        bytes_put(out, "/hub", 4);
+    } else
+        cache_folder(out, "/huggingface/hub");
+}
+
+// The snapshot that refs/main names.
+static bool find_main(Bytes *out, const char *repository)
+{
+    char revision[65] = "";
+    Bytes ref = { 0 };
+    bytes_put(&ref, repository, strlen(repository));
+    bytes_put(&ref, "/refs/main", 10);
+    FILE *file = fopen(ref.at, "rb");
+    bytes_free(&ref);
+    if (!file) return false;
+    size_t n = fread(revision, 1, sizeof revision - 1, file);
+    fclose(file);
+    revision[n] = 0;
+    revision[strcspn(revision, " \r\n")] = 0;
+    if (!*revision || *revision == '.' || strchr(revision, '/')) return false;
+    out->n = 0;
+    bytes_put(out, repository, strlen(repository));
+    bytes_printf(out, "/snapshots/%s", revision);
+    return exists(out->at);
+}
+
+static bool find_newest(Bytes *out, const char *repository)
+{
+    Bytes folder = { 0 };
+    bytes_put(&folder, repository, strlen(repository));
+    bytes_put(&folder, "/snapshots", 10);
+    DIR *dir = opendir(folder.at);
+    struct timespec newest = { 0 };
+    bool found = false;
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        if (*entry->d_name == '.') continue;
+        Bytes path = { 0 };
+        bytes_put(&path, folder.at, folder.n);
+        bytes_put(&path, "/", 1);
+        bytes_put(&path, entry->d_name, strlen(entry->d_name));
+        struct stat st;
+        if (!stat(path.at, &st) && S_ISDIR(st.st_mode) &&
+            (!found || st.st_mtim.tv_sec > newest.tv_sec ||
+             (st.st_mtim.tv_sec == newest.tv_sec && st.st_mtim.tv_nsec > newest.tv_nsec))) {
+            out->n = 0;
+            bytes_put(out, path.at, path.n);
+            newest = st.st_mtim;
+            found = true;
+        }
+        bytes_free(&path);
+    }
+    if (dir) closedir(dir);
+    bytes_free(&folder);
+    return found;
+}
+
+static bool find_hub(Bytes *out, const char *name, const char *slash)
+{
+    Bytes repository = { 0 };
+    hub_folder(&repository);
+    bytes_put(&repository, "/models--", 9);
+    bytes_put(&repository, name, (size_t)(slash - name));
+    bytes_put(&repository, "--", 2);
+    bytes_put(&repository, slash + 1, strlen(slash + 1));
+    bool found = find_main(out, repository.at) || find_newest(out, repository.at);
+    bytes_free(&repository);
+    return found;
+}
+
+int model_path(char **path, const char *name)
+{
+    Bytes found = { 0 };
+    const char *slash = strchr(name, '/');
+    bool known = exists(name);
+    int fault = errno;
+    if (known)
+        bytes_put(&found, name, strlen(name));
+    else if (*name && !slash)
+        known = find_short(&found, name);
+    else if (slash && slash != name && slash[1] && !strchr(slash + 1, '/'))
+        known = find_hub(&found, name, slash);
+    if (known) {
+        *path = found.at;
+        return EXIT_FINE;
+    }
+    bytes_free(&found);
+    if (fault != ENOENT && *name) return fail("%s: %s", name, strerror(fault));
+    return fail(
+        "\"%s\": no such file or folder, and no model of that name under DURE_MODELS or in the Hugging Face cache",
+        name);
+}
+
+// ---- Opening -------------------------------------------------------------------------------------------------------
+
+int model_open(DureModel **out, const Options *options, bool text_only, Remarks *remarks)
+{
+    *remarks = (Remarks){ .quiet = options->quiet, .verbose = options->verbose };
+    char *path = NULL;
+    int code = model_path(&path, options->model);
+    if (code) return code;
+    DureModelOptions how = { .text_only = text_only, .log = remarks_take, .log_user = remarks };
+    DureError error;
+    if (dure_model_open(out, path, &how, &error)) {
+        remarks_drop(remarks);
+        code = fail("%s", error.text);
+    }
+    free(path);
+    return code;
+}
+
+static int engine_open(Running *running, const Options *o)
+{
+    DureEngineOptions how = {
+        .context = o->context,
+        .threads = (int)o->threads,
+        .chunk = o->chunk,
+        .kv = o->kv,
+        .cpu = o->cpu ? cpu_levels[o->cpu] : NULL,
+        .memory = o->memory,
+    };
+    DureError error;
+    if (dure_engine_new(&running->engine, running->model, &how, &error)) return fail("%s", error.text);
+    dure_engine_plan(running->engine, &running->plan);
+    if (dure_session_new(&running->session, running->engine, &error)) return fail("%s", error.text);
+    return EXIT_FINE;
+}
+
+int running_open(Running *out, const Options *options)
+{
+    *out = (Running){ .progress = progress_new(options) };
+    double began = now_seconds();
+    progress_say(&out->progress, "opening the model ...");
+    int code = model_open(&out->model, options, false, &out->remarks);
+    if (!code) {
+        code = engine_open(out, options);
+        out->load_seconds = now_seconds() - began;
+    }
+    progress_clear(&out->progress);
+    if (code) running_close(out);
+    return code;
+}
+
+void running_close(Running *running)
+{
+    if (running->session) dure_session_free(running->session);
+    if (running->engine) dure_engine_free(running->engine);
+    if (running->model) dure_model_close(running->model);
+    remarks_drop(&running->remarks);
+    running->session = NULL;
+    running->engine = NULL;
+    running->model = NULL;
+}

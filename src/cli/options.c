@@ -1,0 +1,328 @@
+// The table of common options and the reading of a command line by it. Values are checked strictly: a number has no tail,
+// lies within its bounds, and the sentence that refuses it names the option.
+#include "cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const cpu_levels[] = { "best", "scalar", "avx2", "avx2vnni", "avx512", "avx512vnni", "avx512bf16", NULL };
+const char *const kv_names[] = { "default", "f32", "bf16", "q8", NULL }; // in the order of DureKvType
+
+#define AT(field) offsetof(Options, field)
+
+const Option common_options[] = {
+    { "prompt", 'p', OPTION_TEXT, "TEXT", "The prompt.", .offset = AT(prompt), .uses = USES_PROMPT },
+    { "file", 'f', OPTION_FILE, "FILE", "Read the prompt from FILE; - is standard input.", .offset = AT(file),
+      .uses = USES_PROMPT },
+    { "system", 's', OPTION_TEXT, "TEXT", "The system message.", .offset = AT(system), .uses = USES_SYSTEM },
+    { "kwargs", 0, OPTION_TEXT, "JSON",
+      "An object of variables for the chat template, as {\"enable_thinking\": false}.", .offset = AT(kwargs),
+      .uses = USES_TEMPLATE },
+    { "now", 0, OPTION_TEXT, "TIME",
+      "The time that templates are told, as 2026-01-31T09:30:00+09:00. Default: the clock.", .offset = AT(now),
+      .uses = USES_TEMPLATE },
+    { "max-tokens", 'n', OPTION_INT, "N", "Most tokens of an answer. 0, the default: until the model ends.",
+      .offset = AT(max_tokens), 0, 1e9, .uses = USES_SAMPLING },
+    { "temperature", 0, OPTION_REAL, "X",
+      "0 always takes the likeliest token. Default: what the model recommends, else 0.", .offset = AT(temperature), 0,
+      100, .uses = USES_SAMPLING },
+    { "top-k", 0, OPTION_INT, "N", "Draw among the N likeliest tokens; 0: among all.", .offset = AT(top_k), 0, 1e9,
+      .uses = USES_SAMPLING },
+    { "top-p", 0, OPTION_REAL, "X", "Draw among the likeliest tokens that together have probability X; 1: among all.",
+      .offset = AT(top_p), 0, 1, .above = true, .uses = USES_SAMPLING },
+    { "min-p", 0, OPTION_REAL, "X", "Drop tokens less likely than X times the likeliest; 0: none.", .offset = AT(min_p),
+      0, 1, .uses = USES_SAMPLING },
+    { "repeat-penalty", 0, OPTION_REAL, "X", "Make recent tokens less likely; 1: off.", .offset = AT(repeat_penalty), 0,
+      100, .above = true, .uses = USES_SAMPLING },
+    { "seed", 0, OPTION_INT, "N", "Start of the random numbers; the same seed gives the same answer. Default: chance.",
+      .offset = AT(seed), 0, 9007199254740991.0, .uses = USES_SAMPLING },
+    { "stop", 0, OPTION_LIST, "TEXT", "End the answer before TEXT. May be given many times.", .offset = AT(stop),
+      .uses = USES_SAMPLING },
+    { "greedy", 0, OPTION_FLAG, NULL, "The same as --temperature 0.", .offset = AT(greedy), .uses = USES_SAMPLING },
+    { "context", 'c', OPTION_SIZE, "N", "Most tokens held at once. Default: what the model allows and memory fits.",
+      .offset = AT(context), 1, 1e9, .uses = USES_ENGINE },
+    { "threads", 't', OPTION_INT, "N", "Processors to use. Default: all.", .offset = AT(threads), 1, 4096,
+      .uses = USES_ENGINE },
+    { "chunk", 0, OPTION_INT, "N", "Prompt tokens read at a time. Default: 512.", .offset = AT(chunk), 1, 1e6,
+      .uses = USES_ENGINE },
+    { "kv", 0, OPTION_CHOICE, "TYPE", "Type of the cached keys and values. Default: bf16, with --cpu scalar f32.",
+      .offset = AT(kv), .choices = kv_names, .uses = USES_ENGINE },
+    { "cpu", 0, OPTION_CHOICE, "LEVEL", "Which instructions to use. Default: the best that this processor has.",
+      .offset = AT(cpu), .choices = cpu_levels, .uses = USES_ENGINE },
+    { "memory", 0, OPTION_SIZE, "BYTES", "Most memory to use, as 6G or 800M. Default: what is available now.",
+      .offset = AT(memory), 1, 9007199254740991.0, .uses = USES_ENGINE },
+    { "json", 0, OPTION_FLAG, NULL, "Print one JSON object.", .offset = AT(json), .uses = USES_JSON },
+    { "stats", 0, OPTION_FLAG, NULL, "Tell speed and memory on standard error afterwards.", .offset = AT(stats),
+      .uses = USES_STATS },
+    { "quiet", 'q', OPTION_FLAG, NULL, "No progress and no warnings.", .offset = AT(quiet) },
+    { "verbose", 'v', OPTION_FLAG, NULL, "Tell more on standard error.", .offset = AT(verbose) },
+    { "help", 'h', OPTION_FLAG, NULL, "Show this help.", .offset = AT(help) },
+    { 0 },
+};
+
+bool option_applies(const Option *option, const Command *command)
+{
+    return !option->uses || option->uses & command->uses;
+}
+
+// ---- Near misses ---------------------------------------------------------------------------------------------------
+
+enum { WORD_MOST = 32 };
+
+// Edits that make a from b: insert, delete, change, swap neighbours. Words of WORD_MOST letters and more: never near.
+static size_t edits(const char *a, const char *b)
+{
+    size_t d[WORD_MOST + 1][WORD_MOST + 1];
+    size_t n = strlen(a), m = strlen(b);
+    if (n > WORD_MOST || m > WORD_MOST) return WORD_MOST;
+    for (size_t i = 0; i <= n; i++)
+        for (size_t j = 0; j <= m; j++) {
+            if (!i || !j) {
+                d[i][j] = i + j;
+                continue;
+            }
+            size_t best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            if (d[i - 1][j] + 1 < best) best = d[i - 1][j] + 1;
+            if (d[i][j - 1] + 1 < best) best = d[i][j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
+                best = d[i - 2][j - 2] + 1;
+            d[i][j] = best;
+        }
+    return d[n][m];
+}
+
+const char *nearest(const char *word, const char *const *names, size_t count)
+{
+    const char *best = NULL;
+    size_t fewest = 3; // more than two slips is another word
+    for (size_t i = 0; i < count; i++) {
+        size_t slips = edits(word, names[i]);
+        if (slips < fewest && slips * 2 <= strlen(names[i])) {
+            fewest = slips;
+            best = names[i];
+        }
+    }
+    return best;
+}
+
+// ---- Values --------------------------------------------------------------------------------------------------------
+
+static int refuse_range(const Option *o, const char *text, bool whole)
+{
+    char least[32], most[32];
+    snprintf(least, sizeof least, whole ? "%.0f" : "%g", o->least);
+    snprintf(most, sizeof most, whole ? "%.0f" : "%g", o->most);
+    return usage("--%s takes %s %s %s %s %s, not \"%s\"", o->name, whole ? "a whole number" : "a number",
+                 o->above ? "above" : "from", least, o->above ? "and up to" : "to", most, text);
+}
+
+// A whole number; with `sizes` a suffix K, M, G or T multiplies it by 1024, 1024^2, ... False: not one, or too large.
+static bool whole_number(int64_t *out, const char *text, bool sizes)
+{
+    if (!*text || strspn(text, "+-0123456789") == 0 || *text == '+') return false;
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno || end == text) return false;
+    if (sizes && *end) {
+        const char *suffixes = "KMGT", *at = strchr(suffixes, *end & ~0x20);
+        if (!at || !*at) return false;
+        int64_t unit = (int64_t)1 << (10 * (at - suffixes + 1));
+        if (__builtin_mul_overflow(value, unit, &value)) return false;
+        end++;
+    }
+    if (*end) return false;
+    *out = value;
+    return true;
+}
+
+static int set_whole(const Option *o, void *slot, const char *text)
+{
+    int64_t value;
+    if (!whole_number(&value, text, o->kind == OPTION_SIZE)) {
+        if (o->kind == OPTION_SIZE)
+            return usage("--%s takes a whole number, if need be with K, M, G or T behind it, not \"%s\"", o->name,
+                         text);
+        return refuse_range(o, text, true);
+    }
+    if ((double)value < o->least || (double)value > o->most) return refuse_range(o, text, true);
+    *(int64_t *)slot = value;
+    return -1;
+}
+
+static int set_real(const Option *o, void *slot, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end); // LC_NUMERIC is never set: the point is a point
+    bool number = *text && strspn(text, "+-.0123456789eE") == strlen(text) && !*end && isfinite(value);
+    if (!number || value < o->least || value > o->most || (o->above && value <= o->least))
+        return refuse_range(o, text, false);
+    *(double *)slot = value;
+    return -1;
+}
+
+static int set_choice(const Option *o, void *slot, const char *text)
+{
+    char list[128] = "";
+    size_t n = 0;
+    for (int i = 0; o->choices[i]; i++) {
+        if (!strcmp(o->choices[i], text)) {
+            *(int *)slot = i;
+            return -1;
+        }
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", o->choices[i]);
+    }
+    return usage("--%s takes one of %s, not \"%s\"", o->name, list, text);
+}
+
+static int set_option(const Option *o, Options *out, const char *text)
+{
+    void *slot = (char *)out + o->offset;
+    switch (o->kind) {
+    case OPTION_FLAG:
+        *(bool *)slot = true;
+        return -1;
+    case OPTION_INT:
+    case OPTION_SIZE:
+        return set_whole(o, slot, text);
+    case OPTION_REAL:
+        return set_real(o, slot, text);
+    case OPTION_CHOICE:
+        return set_choice(o, slot, text);
+    case OPTION_TEXT:
+    case OPTION_FILE:
+        *(const char **)slot = text;
+        return -1;
+    case OPTION_LIST:
+        break;
+    }
+    TextList *list = slot;
+    list->at = need(realloc(list->at, (list->n + 2) * sizeof *list->at));
+    list->at[list->n++] = text;
+    list->at[list->n] = NULL;
+    return -1;
+}
+
+// ---- Command line --------------------------------------------------------------------------------------------------
+
+enum {
+    ROWS_MOST = 64,
+    LONG = 256 // getopt_long gives LONG + its row for a long option; alike values would hide ambiguity from it
+};
+
+typedef struct Rows {
+    const Option *row[ROWS_MOST];
+    struct option longs[ROWS_MOST + 1];
+    char shorts[2 * ROWS_MOST + 2];
+    int count;
+} Rows;
+
+static void rows_add(Rows *rows, const Option *o, size_t *letters)
+{
+    if (rows->count == ROWS_MOST) return; // more rows than any command has; the tests look for every option
+    bool valued = o->kind != OPTION_FLAG;
+    rows->longs[rows->count] =
+        (struct option){ o->name, valued ? required_argument : no_argument, NULL, LONG + rows->count };
+    rows->row[rows->count++] = o;
+    if (!o->letter) return;
+    rows->shorts[(*letters)++] = o->letter;
+    if (valued) rows->shorts[(*letters)++] = ':';
+}
+
+static void rows_of(Rows *rows, const Command *command)
+{
+    memset(rows, 0, sizeof *rows);
+    size_t letters = 0;
+    rows->shorts[letters++] = ':'; // a missing value is told apart
+    for (const Option *o = command->own; o && o->name; o++) rows_add(rows, o, &letters);
+    for (const Option *o = common_options; o->name; o++)
+        if (option_applies(o, command)) rows_add(rows, o, &letters);
+}
+
+static const Option *row_of_letter(const Rows *rows, int letter)
+{
+    for (int i = 0; i < rows->count; i++)
+        if (rows->row[i]->letter == letter) return rows->row[i];
+    return NULL;
+}
+
+static int refuse_unknown(const Rows *rows, const Command *command, const char *word)
+{
+    if (optopt && optopt < LONG)
+        return usage("%s has no option -%c; dure %s --help lists what it takes", command->name, optopt, command->name);
+    char name[WORD_MOST + 1];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    const char *names[ROWS_MOST];
+    int alike = 0;
+    for (int i = 0; i < rows->count; i++) {
+        names[i] = rows->row[i]->name;
+        if (!strcmp(names[i], name)) return usage("--%s takes no value", name);
+        alike += !strncmp(names[i], name, strlen(name));
+    }
+    if (alike > 1) return usage("--%s could be one of several options; dure %s --help lists them", name, command->name);
+    const char *near = nearest(name, names, (size_t)rows->count);
+    if (near) return usage("%s has no option --%s; did you mean --%s?", command->name, name, near);
+    return usage("%s has no option --%s; dure %s --help lists what it takes", command->name, name, command->name);
+}
+
+static int options_read(Options *out, const Command *command, int argc, char **argv)
+{
+    Rows rows;
+    rows_of(&rows, command);
+    opterr = 0;
+    for (;;) {
+        int got = getopt_long(argc, argv, rows.shorts, rows.longs, NULL);
+        if (got == -1) return -1;
+        if (got == '?') return refuse_unknown(&rows, command, argv[optind - 1]);
+        if (got == ':') {
+            const Option *o = optopt < LONG ? row_of_letter(&rows, optopt) : NULL;
+            if (o) return usage("-%c (--%s) needs a value: %s", o->letter, o->name, o->value);
+            return usage("--%s needs a value: %s", rows.row[optopt - LONG]->name, rows.row[optopt - LONG]->value);
+        }
+        const Option *o = got >= LONG ? rows.row[got - LONG] : row_of_letter(&rows, got);
+        int code = o ? set_option(o, out, optarg) : -1;
+        if (code >= 0) return code;
+    }
+}
+
+static int options_check(const Options *out, const Command *command)
+{
+    if (command->uses & USES_MODEL && !out->model)
+        return usage(
+            "%s needs a MODEL: a folder, a .gguf or .safetensors file, a name under DURE_MODELS, or ORG/NAME as "
+            "in the Hugging Face cache",
+            command->name);
+    if (out->rest_count > command->most_rest)
+        return usage("%s does not take the argument \"%s\"; dure %s --help shows what it takes", command->name,
+                     out->rest[command->most_rest], command->name);
+    if (out->quiet && out->verbose) return usage("--quiet and --verbose exclude each other");
+    if (out->greedy && out->temperature > 0) return usage("--greedy and --temperature exclude each other");
+    return -1;
+}
+
+int options_parse(Options *out, const Command *command, int argc, char **argv)
+{
+    out->top_k = out->seed = -1;
+    out->temperature = out->top_p = out->min_p = out->repeat_penalty = -1;
+    int code = options_read(out, command, argc, argv);
+    if (code >= 0) return code;
+    if (out->help) {
+        help_command(command);
+        return out_close();
+    }
+    int at = optind;
+    if (command->uses & USES_MODEL && at < argc) out->model = argv[at++];
+    out->rest = (const char **)argv + at;
+    out->rest_count = argc - at;
+    return options_check(out, command);
+}
+
+void options_free(Options *options)
+{
+    free(options->stop.at);
+    free(options);
+}
