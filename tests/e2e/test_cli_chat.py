@@ -1,0 +1,245 @@
+"""dure chat: a talk, on a terminal and through a pipe."""
+import json
+import os
+import signal
+
+import pytest
+from talker import COUNTING, saying, write_talker
+from terminal import Terminal
+
+ENDLESS = 1 << 20  # tokens; more than any test waits for
+
+
+@pytest.fixture(scope="module")
+def parisian(tmp_path_factory):
+    return write_talker(tmp_path_factory.mktemp("models") / "parisian", saying("Paris."))
+
+
+@pytest.fixture(scope="module")
+def counter(tmp_path_factory):
+    return write_talker(tmp_path_factory.mktemp("models") / "counter", COUNTING, max_position_embeddings=ENDLESS)
+
+
+@pytest.fixture
+def talk(dure_path, tmp_path):
+    """talk(MODEL, options...): a chat on a terminal, past its first prompt."""
+    opened = []
+
+    def begin(*words, env=None):
+        screen = Terminal(dure_path, "chat", *words, cwd=tmp_path, env={"XDG_STATE_HOME": str(tmp_path / "state"), **(env or {})})
+        opened.append(screen)
+        screen.expect("> ")
+        return screen
+
+    yield begin
+    for screen in opened:
+        screen.__exit__()
+
+
+def saved(folder, name="talk.json"):
+    return [(m["role"], m["content"]) for m in json.loads((folder / name).read_text())["messages"]]
+
+
+# ---- On a terminal ----
+
+
+def test_a_talk_goes_back_and_forth(talk, parisian):
+    screen = talk(parisian)
+    for question in ("Where?", "And now?"):
+        screen.line(question)
+        assert screen.expect("\n> ").endswith("\nParis.")
+    screen.line("/quit")
+    assert screen.close() == 0
+
+
+def test_hangul_is_typed_and_deleted_by_syllables(talk, parisian, tmp_path):
+    screen = talk(parisian)
+    screen.line("가나다\x7f라")
+    screen.expect("\n> ")
+    screen.line("마\x1b[D바")  # one column to the left is one syllable
+    screen.expect("\n> ")
+    screen.line("/save talk.json")
+    screen.expect("(saved)")
+    assert [text for role, text in saved(tmp_path) if role == "user"] == ["가나라", "바마"]
+
+
+def test_ctrl_c_ends_the_answer_and_keeps_the_talk(talk, counter, tmp_path):
+    screen = talk(counter)
+    screen.line("count")
+    screen.expect("0123456789012345")
+    screen.type("\x03")
+    screen.expect("\n> ")
+    screen.line("/save talk.json")
+    screen.expect("(saved)")
+    (_, asked), (role, text) = saved(tmp_path)
+    assert asked == "count" and role == "assistant" and text.startswith("0123456789012345")
+    screen.expect("> ")
+    screen.line("again")
+    screen.expect("0123456789012345")
+    screen.type("\x03")
+    screen.expect("\n> ")
+    screen.type("\x04")
+    assert screen.close() == 0
+
+
+def test_ctrl_c_at_the_prompt_clears_the_line(talk, parisian, tmp_path):
+    screen = talk(parisian)
+    screen.type("half a li")
+    screen.expect("half a li")
+    screen.type("\x03")
+    screen.expect("\n> ")
+    screen.type("\x03")
+    assert "/quit" not in screen.expect("\n> ")
+    screen.type("\x03")
+    assert "/quit" in screen.expect("\n> ")
+    screen.line("Where?")
+    screen.expect("\n> ")
+    screen.line("/save talk.json")
+    screen.expect("(saved)")
+    assert saved(tmp_path) == [("user", "Where?"), ("assistant", "Paris.")]
+
+
+def test_messages_of_many_lines(talk, parisian, tmp_path):
+    screen = talk(parisian)
+    screen.line("one\\")
+    screen.expect(". ")
+    screen.line("two")
+    screen.expect("\n> ")
+    screen.line('"""')
+    for line in ("/not a command", "", 'end"""'):
+        screen.expect(". ")
+        screen.line(line)
+    screen.expect("\n> ")
+    screen.line("/save talk.json")
+    screen.expect("(saved)")
+    assert [text for role, text in saved(tmp_path) if role == "user"] == ["one\ntwo", "/not a command\n\nend"]
+
+
+def test_words_of_the_talk(talk, parisian, tmp_path):
+    screen = talk(parisian, "-s", "Be brief.")
+    screen.line("/help")
+    told = screen.expect("\n> ")
+    assert all(word in told for word in ("/regen", "/save FILE", '"""', "backslash", "Ctrl-D"))
+    screen.line("/stats")
+    assert "no answer" in screen.expect("\n> ")
+    screen.line("/regen")
+    assert "no answer" in screen.expect("\n> ")
+    screen.line("Where?")
+    screen.expect("\n> ")
+    screen.line("/regen")
+    assert screen.expect("\n> ").endswith("Paris.")
+    screen.line("/stats")
+    assert "tokens/s" in screen.expect("\n> ")
+    screen.line("/system")
+    assert screen.expect("\n> ").endswith("Be brief.")
+    screen.line("/system 짧게.")
+    screen.expect("\n> ")
+    screen.line("/save talk.json")
+    screen.expect("\n> ")
+    assert saved(tmp_path) == [("system", "짧게."), ("user", "Where?"), ("assistant", "Paris.")]
+    screen.line("/reset")
+    screen.expect("\n> ")
+    screen.line("/save empty.json")
+    screen.expect("\n> ")
+    assert saved(tmp_path, "empty.json") == [("system", "짧게.")]
+    screen.line("/load talk.json")
+    screen.expect("\n> ")
+    screen.line("More?")
+    assert screen.expect("\n> ").endswith("Paris.")
+    screen.line("/system none")
+    screen.expect("\n> ")
+    screen.line("/save talk.json")
+    screen.expect("\n> ")
+    assert [role for role, _ in saved(tmp_path)] == ["user", "assistant"] * 2
+
+
+def test_a_mistake_is_one_line_and_the_talk_goes_on(talk, parisian, tmp_path):
+    (tmp_path / "broken.json").write_text('{"messages": [')
+    (tmp_path / "wrong.json").write_text('{"messages": 3}')
+    screen = talk(parisian)
+    for line, said in (("/svae x", "did you mean /save?"), ("/dance", "/help"), ("/save", "name of a file"),
+                       ("/save no/where.json", "No such file"), ("/load absent.json", "absent.json"),
+                       ("/load broken.json", "not valid JSON"), ("/load wrong.json", "array of messages")):
+        screen.line(line)
+        told = screen.expect("\n> ").split("\n", 1)[1]
+        assert told.startswith("dure: ") and said in told and "\n" not in told, line
+    screen.line("Where?")
+    assert screen.expect("\n> ").endswith("Paris.")
+
+
+def test_a_full_context_is_told_and_the_talk_goes_on(talk, tmp_path):
+    model = write_talker(tmp_path / "m", COUNTING)
+    screen = talk(model, "-c", "96")
+    screen.line("count")
+    assert "the context is full" in screen.expect("\n> ")
+    screen.line("more")
+    assert "dure: " in screen.expect("\n> ")
+    screen.line("/reset")
+    screen.expect("\n> ")
+    screen.line("count")
+    assert "0123456789" in screen.expect("\n> ")
+
+
+def test_history_is_kept_privately_between_talks(talk, parisian, tmp_path):
+    screen = talk(parisian)
+    screen.line("첫 질문")
+    screen.expect("\n> ")
+    screen.type("\x04")
+    assert screen.close() == 0
+    history = tmp_path / "state/dure/history"
+    assert history.stat().st_mode & 0o077 == 0
+    screen = talk(parisian)
+    screen.type("\x1b[A")
+    screen.expect("첫 질문")
+    screen.type("\r")
+    assert screen.expect("\n> ").endswith("Paris.")
+
+
+def test_without_colours_if_the_user_says_so(talk, parisian):
+    assert b"\x1b[1;36m" in talk(parisian).seen
+    assert b"\x1b[1;36m" not in talk(parisian, env={"NO_COLOR": "1"}).seen
+    assert b"\x1b[1;36m" in talk(parisian, env={"NO_COLOR": ""}).seen
+
+
+# ---- Through a pipe ----
+
+
+def test_a_pipe_gets_answers_and_nothing_else(dure, parisian):
+    told = dure("chat", parisian, stdin="Where?\n\nAnd\\\nnow?\n").ok()
+    assert told.text == "Paris.\nParis.\n" and not told.err
+
+
+def test_a_pipe_hears_of_mistakes_by_the_exit_code(dure, parisian, tmp_path):
+    told = dure("chat", parisian, stdin=b"/dance\nWhere?\n\xb0\xa1\n/save talk.json\n/quit\nnever read\n", cwd=tmp_path)
+    assert told.rc == 1 and told.text == "Paris.\n"
+    assert len(told.message.splitlines()) == 2 and "/dance" in told.message and "UTF-8" in told.message
+    assert saved(tmp_path) == [("user", "Where?"), ("assistant", "Paris.")]
+
+
+def test_the_cache_stays_warm_from_turn_to_turn(dure, parisian):
+    told = dure("chat", parisian, "--stats", stdin="Where?\nAnd now?\n").ok()
+    prompts = [line for line in told.message.splitlines() if line.startswith("prompt")]
+    numbers = [[int(word) for word in line.replace(",", " ").split() if word.isdigit()] for line in prompts]
+    assert numbers[0][1] == 0
+    turn = len("<>user\nWhere?<>\n<>assistant\nParis.") - 3
+    assert numbers[1][1] >= turn - 1, prompts
+
+
+def test_the_end_of_input_ends_a_message_of_many_lines(dure, parisian):
+    assert dure("chat", parisian, stdin='"""one\ntwo').ok().text == "Paris.\n"
+
+
+def test_a_talk_on_a_pipe_can_be_interrupted(dure_path, counter):
+    import subprocess
+    chat = subprocess.Popen([dure_path, "chat", counter], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+    chat.stdin.write(b"count\n")
+    chat.stdin.flush()
+    os.read(chat.stdout.fileno(), 10)
+    chat.send_signal(signal.SIGINT)  # ends the answer, not the talk
+    chat.stdin.write(b"/stats\n")
+    chat.stdin.close()
+    rest = chat.stdout.read()
+    assert chat.wait(60) == 0 and rest.endswith(b"\n") and b"tokens/s" in chat.stderr.read()
+    chat.stdout.close()
+    chat.stderr.close()

@@ -1,0 +1,166 @@
+"""What the program tells about itself, and how it refuses a wrong command line."""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+COMMANDS = ["run", "chat", "inspect", "tokenize", "detokenize", "render", "logits"]
+
+
+def options_of(help_text):
+    return set(re.findall(r"^\s+(?:-\w, )?--([\w-]+)", help_text.split("Options:\n")[1], re.MULTILINE))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(dure, command):
+    told = dure(command, "--help").ok()
+    assert told.text.startswith(f"Usage: dure {command} ") and not told.err
+    assert {"help", "quiet", "verbose"} <= options_of(told.text)
+    assert max(map(len, told.text.splitlines())) <= 80
+    assert dure("help", command).ok().text == told.text
+
+
+def test_help_lists_every_command(dure):
+    text = dure("help").ok().text
+    assert dure("--help").ok().text == text
+    assert re.findall(r"^  (\w+) ", text.split("Commands:\n")[1].split("\n\n")[0], re.MULTILINE) == COMMANDS
+
+
+def test_version(dure):
+    assert re.fullmatch(r"dure \d+\.\d+\.\d+\n", dure("--version").ok().text)
+
+
+@pytest.mark.parametrize("words, said", [
+    ([], ["give a command"]),
+    (["chta"], ["chta", "did you mean chat?"]),
+    (["tokenise"], ["did you mean tokenize?"]),
+    (["frobnicate"], ["frobnicate", "dure help"]),
+    (["--vresion"], ["did you mean --version?"]),
+    (["help", "rnu"], ["did you mean run?"]),
+    (["--completion", "fish"], ["bash or zsh"]),
+    (["run"], ["MODEL", "ORG/NAME"]),
+    (["chat"], ["MODEL"]),
+    (["inspect"], ["MODEL"]),
+    (["tokenize", "--ids"], ["MODEL"]),
+    (["run", "m", "x", "--temprature", "1"], ["--temprature", "did you mean --temperature?"]),
+    (["run", "m", "x", "--frobnicate"], ["run has no option --frobnicate", "--help"]),
+    (["run", "m", "x", "-Z"], ["-Z"]),
+    (["run", "m", "x", "-qZ"], ["-Z"]),
+    (["run", "m", "x", "--to", "1"], ["--to", "several"]),
+    (["run", "m", "x", "--json=yes"], ["--json takes no value"]),
+    (["run", "m", "x", "--seed"], ["--seed needs a value"]),
+    (["run", "m", "x", "-n"], ["-n (--max-tokens) needs a value"]),
+    (["run", "m", "x", "y"], ["\"y\""]),
+    (["run", "m", "x", "-p", "y"], ["once"]),
+    (["run", "m", "x", "--quiet", "--verbose"], ["--quiet", "--verbose"]),
+    (["run", "m", "x", "--greedy", "--temperature", "1"], ["--greedy", "--temperature"]),
+    (["run", "m", "x", "--raw", "-s", "y"], ["--raw", "--system"]),
+    (["tokenize", "m", "--seed", "1"], ["tokenize has no option --seed"]),
+    (["logits", "m"], ["--out"]),
+    (["logits", "m", "--out", "x.bin"], ["--out", "x.bin"]),
+    (["logits", "m", "--out", "-", "--ids", "x", "-p", "y"], ["--ids"]),
+    (["logits", "m", "--out", "-", "--greedy", "0"], ["--greedy", "from 1"]),
+])
+def test_a_wrong_command_line_gets_one_sentence(dure, words, said):
+    assert not dure(*words).refused("dure: ", *said, rc=2).out
+
+
+@pytest.mark.parametrize("option, values", [
+    ("--max-tokens", ["", "x", "3x", "-1", "1.5", "1e3", "0x10", " 3", "+3", "99999999999999999999"]),
+    ("--temperature", ["", "x", "-0.1", "101", "nan", "inf", "1,5", "0x1p3", "1.5x"]),
+    ("--top-p", ["0", "1.01", "-1"]),
+    ("--min-p", ["-0.1", "1.1"]),
+    ("--top-k", ["-1", "2.5"]),
+    ("--repeat-penalty", ["0", "-1"]),
+    ("--seed", ["-1", "x", "9007199254740993"]),
+    ("--threads", ["0", "-2", "5000", "2K"]),
+    ("--context", ["0", "8Q", "K", "4KK", "8 K"]),
+    ("--memory", ["0", "G", "99999999999T", "1.5G", "-1G"]),
+    ("--chunk", ["0", "x"]),
+    ("--kv", ["f16", "", "F32"]),
+    ("--cpu", ["sse", "AVX2", ""]),
+])
+def test_values_are_checked_strictly(dure, option, values):
+    for value in values:
+        dure("run", "m", "x", f"{option}={value}").refused(option, f'"{value}"', rc=2)
+
+
+def test_sizes_take_suffixes(dure, tmp_path):
+    for value in ("8K", "8k", "1M", "8192"):
+        dure("run", tmp_path / "absent", "x", "-c", value).refused("absent")
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal(dure):
+    said = dure("run", "a\nb\x1b[31m", "x").refused("a?b?[31m")
+    assert b"\x1b" not in said.err
+
+
+def every_option(dure):
+    return {command: options_of(dure(command, "--help").ok().text) for command in COMMANDS}
+
+
+def test_the_man_page_is_clean_and_has_every_option(dure, tmp_path):
+    page = dure("--manual").ok()
+    (tmp_path / "dure.1").write_bytes(page.out)
+    for command, options in every_option(dure).items():
+        assert f".Ss dure {command}\n" in page.text
+        for option in options:
+            assert f"Fl \\-{option}" in page.text
+    for word in ("/help", "/regen", "DURE_MODELS", "NO_COLOR", "EXIT STATUS"):
+        assert word in page.text
+    if shutil.which("mandoc"):
+        lint = subprocess.run(["mandoc", "-T", "lint", "-W", "style", tmp_path / "dure.1"], capture_output=True, text=True)
+        assert lint.returncode == 0, lint.stdout
+
+
+def test_bash_completes_commands_options_choices_and_models(dure, tmp_path):
+    script = tmp_path / "dure.bash"
+    script.write_bytes(dure("--completion", "bash").ok().out)
+    subprocess.run(["bash", "-n", script], check=True)
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "mini.gguf").touch()
+
+    def complete(*words):
+        line = " ".join(f"'{word}'" for word in ("dure", *words))
+        code = f'. "{script}"; COMP_WORDS=({line}); COMP_CWORD={len(words)}; _dure; printf "%s\\n" "${{COMPREPLY[@]}}"'
+        done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, cwd=tmp_path,
+                              env=os.environ | {"DURE_MODELS": str(models)})
+        return done.stdout.split()
+
+    assert set(COMMANDS) <= set(complete(""))
+    assert complete("tok") == ["tokenize"]
+    assert "bf16" in complete("run", "m", "--kv", "")
+    assert complete("run", "m", "--cpu", "scal") == ["scalar"]
+    assert "mini" in complete("run", "mi")
+    for command, options in every_option(dure).items():
+        assert {f"--{option}" for option in options} <= set(complete(command, "--")), command
+
+
+def test_zsh_has_every_option(dure, tmp_path):
+    text = dure("--completion", "zsh").ok().text
+    assert text.startswith("#compdef dure\n")
+    for command, options in every_option(dure).items():
+        part = text.split(f"    {command})\n")[1].split(";;")[0] if f"    {command})\n" in text else ""
+        assert all(f"--{option}" in part for option in options), command
+    if shutil.which("zsh"):
+        (tmp_path / "_dure").write_text(text)
+        subprocess.run(["zsh", "-n", tmp_path / "_dure"], check=True)
+
+
+def test_a_full_disk_is_told(dure, dure_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([dure_path, "help"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("dure: standard output: ")
+
+
+def test_a_closed_pipe_ends_it_quietly(dure_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as out:
+        done = subprocess.run([dure_path, "--manual"], stdout=out, stderr=subprocess.PIPE)
+    assert done.returncode == 0 and not done.stderr
