@@ -41,7 +41,7 @@ Err json_parse(json_t **out, Str text, JsonFlags flags, const char *source)
     json_t *value = json_loadb(copy ? copy : text.n ? text.at : "", text.n, load, &fault);
     int cause = errno;
     free(copy);
-    if (value && cause == ENOMEM) { // a string that could not grow has lost its end, and jansson did not notice
+    if (value && cause == ENOMEM) { // a string lost its end; a number read after it hides even that
         json_decref(value);
         return err_memory(source);
     }

@@ -1,0 +1,84 @@
+// A talk of two turns with a fork, for the failure injector: inject_engine_probe FOLDER. Prints the ids of the conversation. Ends
+// with 0 when all went well and 1 with the sentence on standard error when something gave an error; it owns nothing then.
+#include "dure.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char first[] = "[{\"role\": \"user\", \"content\": \"ab\"}]";
+static const char second[] =
+    "[{\"role\": \"user\", \"content\": \"ab\"}, {\"role\": \"assistant\", \"content\": \"c\"},"
+    "{\"role\": \"user\", \"content\": \"de\"}]";
+
+static int turn(DureEngine *engine, DureSession *session, const char *messages, DureError *error)
+{
+    static const char *const stops[] = { "no such text", NULL };
+    DureSampling sampling;
+    DureEvent event;
+    int advanced = 1;
+    dure_sampling_default(&sampling);
+    sampling.max_tokens = 3;
+    sampling.temperature = 1;
+    sampling.ignore_end = 1;
+    sampling.stop = stops;
+    if (messages && dure_session_feed_messages(session, messages, strlen(messages), NULL, error)) return error->code;
+    if (dure_session_start(session, &sampling, error)) return error->code;
+    while (advanced) {
+        if (dure_engine_step(engine, &advanced, error)) return error->code;
+        while (dure_session_next(session, &event)) continue;
+    }
+    return 0;
+}
+
+static int show(const DureSession *session, DureError *error)
+{
+    DureIds ids;
+    if (dure_session_tokens(session, &ids, error)) return error->code;
+    for (size_t i = 0; i < ids.n; i++) printf("%d ", (int)ids.at[i]);
+    putchar('\n');
+    dure_ids_free(&ids);
+    return 0;
+}
+
+static int talk(DureEngine *engine, DureError *error)
+{
+    DureSession *session = NULL, *fork = NULL;
+    int code = dure_session_new(&session, engine, error);
+    if (!code) code = turn(engine, session, first, error);
+    if (!code) code = dure_session_fork(&fork, session, error);
+    if (!code) code = turn(engine, session, second, error);
+    if (!code) code = turn(engine, fork, NULL, error);
+    if (!code) code = show(session, error);
+    if (!code) code = show(fork, error);
+    dure_session_free(fork);
+    dure_session_free(session);
+    return code;
+}
+
+static int describe(const DureModel *model, DureError *error)
+{
+    DureText text = { 0 };
+    int code = dure_model_inspect(model, 1, &text, error);
+    dure_text_free(&text);
+    if (!code) code = dure_model_defaults(model, &text, error);
+    dure_text_free(&text);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    const DureEngineOptions options = { .cpu = "scalar", .threads = 2, .context = 96, .chunk = 16, .page_tokens = 32 };
+    DureError error = { 0 };
+    DureModel *model = NULL;
+    DureEngine *engine = NULL;
+    if (argc != 2) return 2;
+    setvbuf(stdout, NULL, _IONBF, 0);
+    int code = dure_model_open(&model, argv[1], NULL, &error);
+    if (!code) code = describe(model, &error);
+    if (!code) code = dure_engine_new(&engine, model, &options, &error);
+    if (!code) code = talk(engine, &error);
+    dure_engine_free(engine);
+    dure_model_close(model);
+    if (code) fprintf(stderr, "%s\n", error.text);
+    return code != 0;
+}
