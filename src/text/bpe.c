@@ -23,7 +23,8 @@ Err merges_new(Merges *out, size_t count)
     *out = (Merges){ .mask = slots - 1 };
     out->slots = malloc(slots * sizeof *out->slots);
     out->result = malloc((count ? count : 1) * sizeof *out->result);
-    if (!out->slots || !out->result) {
+    out->pairs = malloc((count ? count : 1) * sizeof *out->pairs);
+    if (!out->slots || !out->result || !out->pairs) {
         merges_free(out);
         return err_memory("the tokenizer's merges");
     }
@@ -37,6 +38,7 @@ void merges_put(Merges *m, uint32_t left, uint32_t right, uint32_t result)
     size_t i = slot_of(pair) & m->mask;
     while (m->slots[i].pair != UINT64_MAX && m->slots[i].pair != pair) i = (i + 1) & m->mask;
     m->result[m->count] = result;
+    m->pairs[m->count] = pair;
     m->slots[i] = (MergeSlot){ .pair = pair, .rank = m->count++ };
 }
 
@@ -49,8 +51,9 @@ static inline uint32_t merges_rank(const Merges *m, uint32_t left, uint32_t righ
     }
 }
 
-void merges_skip(Merges *m, uint32_t result)
+void merges_skip(Merges *m, uint32_t left, uint32_t right, uint32_t result)
 {
+    m->pairs[m->count] = (uint64_t)left << 32 | right;
     m->result[m->count++] = result;
 }
 
@@ -76,8 +79,96 @@ Err merges_finish(Merges *m, const int32_t byte_id[256])
     return OK;
 }
 
+// ---- Where nothing joins -------------------------------------------------------------------------------------------
+//
+// A merge (l, r) crosses one border: that between the last symbol of l and the first of r. So a border between symbols
+// a b | c d can only be crossed if some merge has these at its border, or fewer where l or r is a single symbol. A filter
+// over all merges' borders tells where a piece falls apart for certain: the parts are encoded on their own, in linear time,
+// and joined give the ids of the whole.
+
+// The outermost symbols of what an id stands for. The two are the same if it is a single symbol; NO_RANK: not known.
+typedef struct Edges {
+    uint32_t first[2], last[2];
+    bool single;
+} Edges;
+
+static inline size_t border_bit(uint32_t a, uint32_t b, uint32_t c, uint32_t d, size_t mask)
+{
+    uint64_t left = ((uint64_t)a << 32 | b) * 0x9E3779B97F4A7C15u,
+             right = ((uint64_t)c << 32 | d) * 0xC2B2AE3D27D4EB4Fu;
+    uint64_t h = (left ^ (right >> 29 | right << 35)) * 0xD6E8FEB86659FD93u;
+    return (size_t)(h >> 32) & mask;
+}
+
+static inline bool border_known(const Merges *m, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    size_t bit = border_bit(a, b, c, d, m->border_mask);
+    return m->borders[bit / 64] >> (bit % 64) & 1;
+}
+
+// Whether some merge may cross the border behind symbol i. A pair of symbols that merges has a rank.
+static inline bool may_join(const Merges *m, const uint32_t *id, const uint32_t *rank, size_t n, size_t i)
+{
+    if (rank[i] != NO_RANK) return true;
+    bool before = i > 0, behind = i + 2 < n;
+    return (before && border_known(m, id[i - 1], id[i], id[i + 1], NO_RANK)) ||
+           (behind && border_known(m, NO_RANK, id[i], id[i + 1], id[i + 2])) ||
+           (before && behind && border_known(m, id[i - 1], id[i], id[i + 1], id[i + 2]));
+}
+
+static bool edges_equal(const Edges *a, const Edges *b)
+{
+    return a->single == b->single && !memcmp(a->first, b->first, sizeof a->first) &&
+           !memcmp(a->last, b->last, sizeof a->last);
+}
+
+// Notes the border of a merge and what its result's edges are. False: an id stands for more than one sequence of symbols, or
+// for one that is not known yet, so that borders say nothing.
+static bool note_border(Merges *m, Edges *edges, uint32_t left, uint32_t right, uint32_t result)
+{
+    const Edges *l = &edges[left], *r = &edges[right];
+    if (l->first[0] == NO_RANK || r->first[0] == NO_RANK) return false;
+    uint32_t a = l->single ? NO_RANK : l->last[0], d = r->single ? NO_RANK : r->first[1];
+    size_t bit = border_bit(a, l->last[1], r->first[0], d, m->border_mask);
+    m->borders[bit / 64] |= 1ull << (bit % 64);
+    Edges e = { { l->first[0], l->single ? r->first[0] : l->first[1] },
+                { r->single ? l->last[1] : r->last[0], r->last[1] },
+                false };
+    if (edges[result].first[0] != NO_RANK && !edges_equal(&edges[result], &e)) return false;
+    edges[result] = e;
+    return true;
+}
+
+Err merges_borders(Merges *m, const bool *symbol, uint32_t size)
+{
+    Edges *edges = malloc((size ? size : 1) * sizeof *edges);
+    size_t bits = 4096;
+    while (bits < (size_t)m->count * 8) bits *= 2;
+    m->borders = calloc(bits / 64, sizeof *m->borders);
+    if (!edges || !m->borders) {
+        free(edges);
+        return err_memory("the tokenizer's merges");
+    }
+    m->border_mask = bits - 1;
+    for (uint32_t i = 0; i < size; i++)
+        edges[i] = symbol[i] ? (Edges){ { i, i }, { i, i }, true }
+                             : (Edges){ { NO_RANK, NO_RANK }, { NO_RANK, NO_RANK }, false };
+    bool good = true;
+    for (uint32_t i = 0; i < m->count && good; i++)
+        good = note_border(m, edges, (uint32_t)(m->pairs[i] >> 32), (uint32_t)m->pairs[i], m->result[i]);
+    free(edges);
+    free(m->pairs);
+    m->pairs = NULL;
+    if (good) return OK;
+    free(m->borders);
+    m->borders = NULL;
+    return OK;
+}
+
 void merges_free(Merges *m)
 {
+    free(m->borders);
+    free(m->pairs);
     free(m->slots);
     free(m->result);
     free(m->byte_ranks);
@@ -86,7 +177,7 @@ void merges_free(Merges *m)
 
 // ---- Work of one call ----------------------------------------------------------------------------------------------
 
-enum { SHORT = 64, CACHED_BYTES = 28, CACHE_LINES = 4096, CACHE_FROM = 2048 };
+enum { SHORT = 64, APART = 16, CACHED_BYTES = 28, CACHE_LINES = 4096, CACHE_FROM = 2048 };
 
 // A word seen lately. Its ids stand in the output from `at` on.
 typedef struct CacheLine {
@@ -277,13 +368,13 @@ static bool heap_push(BpeWork *w, uint32_t rank, size_t position)
 }
 
 // All pairs of the piece at once.
-static bool heap_fill(BpeWork *w, size_t n)
+static bool heap_fill(BpeWork *w, const uint32_t *rank, size_t n)
 {
     w->heap_n = 0;
     for (size_t i = 0; i + 1 < n; i++) {
-        if (w->rank[i] == NO_RANK) continue;
+        if (rank[i] == NO_RANK) continue;
         if (!heap_room(w)) return false;
-        w->heap[w->heap_n++] = (uint64_t)w->rank[i] << 32 | i;
+        w->heap[w->heap_n++] = (uint64_t)rank[i] << 32 | i;
     }
     for (size_t i = w->heap_n / ARITY + 1; i-- > 0;)
         if (i < w->heap_n) heap_down(w->heap, w->heap_n, i);
@@ -292,12 +383,12 @@ static bool heap_fill(BpeWork *w, size_t n)
 
 // Symbols are a linked list through `next` and `prev`; a symbol's place is where its first byte was. An entry of the heap
 // is stale unless its rank is still the one noted at its place; dead places note none.
-static bool merge_long(const Merges *m, BpeWork *w, size_t *count)
+static bool merge_long(const Merges *m, BpeWork *w, uint32_t *id, uint32_t *rank, size_t *count)
 {
     size_t n = *count;
-    uint32_t *id = w->id, *rank = w->rank, *next = w->next, *prev = w->prev;
+    uint32_t *next = w->next, *prev = w->prev;
     for (size_t i = 0; i < n; i++) next[i] = (uint32_t)(i + 1), prev[i] = (uint32_t)(i - 1);
-    if (!heap_fill(w, n)) return false;
+    if (!heap_fill(w, rank, n)) return false;
     while (w->heap_n) {
         uint64_t top = heap_pop(w);
         size_t at = (uint32_t)top;
@@ -317,6 +408,43 @@ static bool merge_long(const Merges *m, BpeWork *w, size_t *count)
     }
     size_t kept = 0;
     for (size_t i = 0; i < n; i = next[i]) id[kept++] = id[i];
+    *count = kept;
+    return true;
+}
+
+#define PART_ENDS (NO_RANK - 1) // in place of a rank: no merge crosses the border behind this symbol
+
+static bool merge_part(const Merges *m, BpeWork *w, size_t begin, size_t end, size_t *kept)
+{
+    size_t n = end - begin;
+    w->rank[end - 1] = NO_RANK;
+    if (n <= SHORT)
+        n = merge_short(m, w->id + begin, w->rank + begin, n);
+    else if (!merge_long(m, w, w->id + begin, w->rank + begin, &n))
+        return false;
+    memmove(w->id + *kept, w->id + begin, n * sizeof *w->id);
+    *kept += n;
+    return true;
+}
+
+// Merges all symbols, part by part where the piece certainly falls apart.
+static bool merge_all(const Merges *m, BpeWork *w, size_t *count)
+{
+    size_t n = *count, begin = 0, kept = 0;
+    if (!n) return true;
+    if (n <= APART || !m->borders) {
+        *count = 0;
+        return merge_part(m, w, 0, n, count);
+    }
+    // All borders are judged before any symbol changes.
+    for (size_t i = 0; i + 1 < n; i++)
+        if (!may_join(m, w->id, w->rank, n, i)) w->rank[i] = PART_ENDS;
+    w->rank[n - 1] = PART_ENDS;
+    for (size_t i = 0; i < n; i++) {
+        if (w->rank[i] != PART_ENDS) continue;
+        if (!merge_part(m, w, begin, i + 1, &kept)) return false;
+        begin = i + 1;
+    }
     *count = kept;
     return true;
 }
@@ -396,10 +524,7 @@ static bool encode(const Tokenizer *t, BpeWork *w, Str piece, Ids *out)
     bool good = !t->through_text || in_alphabet(&piece, &text);
     good = good && begin_symbols(t, w, piece, &n);
     buf_free(&text);
-    if (good && n <= SHORT)
-        n = merge_short(&t->merges, w->id, w->rank, n);
-    else
-        good = good && merge_long(&t->merges, w, &n);
+    good = good && merge_all(&t->merges, w, &n);
     return good && append(out, w->id, n);
 }
 

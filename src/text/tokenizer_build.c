@@ -224,7 +224,7 @@ Err tokenizer_merge(Tokenizer *t, Str left, Str right, size_t index)
                    shown(left, name), shown(right, other));
     // Text must not become a special token by merging; where the token may match it is found before.
     if (t->tokens[result].flags & TOKEN_GUARDED)
-        merges_skip(&t->merges, (uint32_t)result);
+        merges_skip(&t->merges, (uint32_t)a, (uint32_t)b, (uint32_t)result);
     else
         merges_put(&t->merges, (uint32_t)a, (uint32_t)b, (uint32_t)result);
     return OK;
@@ -247,6 +247,26 @@ static void find_bytes(Tokenizer *t)
         t->every_byte = t->every_byte && t->byte_id[b] >= 0;
     }
     t->through_text = t->byte_level && (t->byte_fallback || t->prefix.n || t->suffix.n);
+}
+
+// Which ids a piece may begin as; with a prefix or suffix, no filter of borders.
+static Err find_borders(Tokenizer *t)
+{
+    if (t->prefix.n || t->suffix.n) return OK;
+    bool *symbol = calloc(t->size ? t->size : 1, sizeof *symbol);
+    if (!symbol) return err_memory("the tokenizer's merges");
+    for (int b = 0; b < 256; b++)
+        if (t->byte_id[b] >= 0) symbol[t->byte_id[b]] = true;
+    if (t->unk >= 0) symbol[t->unk] = true;
+    for (uint32_t id = 0; id < t->size && (!t->byte_level || t->through_text); id++) {
+        Str s = spelling_of(t, id);
+        size_t at = 0;
+        if (s.n && (t->tokens[id].flags & TOKEN_MODEL)) utf8_next(s.at, s.n, &at);
+        if (at && at == s.n) symbol[id] = true;
+    }
+    Err e = merges_borders(&t->merges, symbol, t->size);
+    free(symbol);
+    return e;
 }
 
 // A token's bytes if all its characters are of the alphabet, else its own text.
@@ -345,6 +365,7 @@ Err tokenizer_finish(Tokenizer *t)
 {
     find_bytes(t);
     Err e = merges_finish(&t->merges, t->byte_level && !t->through_text ? t->byte_id : NULL);
+    if (!e.code) e = find_borders(t);
     if (!e.code) e = normalise_patterns(t);
     if (!e.code) e = decode_all(t);
     if (!e.code) e = matcher_new(&t->before, &t->arena, t->added, t->added_count, false);

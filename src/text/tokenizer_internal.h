@@ -133,17 +133,23 @@ typedef struct MergeSlot {
 typedef struct Merges {
     MergeSlot *slots;
     size_t mask;
-    uint32_t *result;     // of each rank: the id that the pair becomes
-    uint32_t count;       // ranks
+    uint32_t *result;  // of each rank: the id that the pair becomes
+    uint32_t count;    // ranks
+    uint64_t *pairs;   // of each rank: its pair; until merges_borders
+    uint64_t *borders; // bits by hash: some merge has this border; NULL: no filter
+    size_t border_mask;
     uint32_t *byte_ranks; // [256 * 256] ranks of pairs of single bytes; byte-level only
 } Merges;
 
 Err merges_new(Merges *out, size_t count);
 void merges_put(Merges *m, uint32_t left, uint32_t right,
-                uint32_t result);                         // its rank is m->count; a pair again: the later one
-void merges_skip(Merges *m, uint32_t result);             // a merge that never happens; it only takes its rank
+                uint32_t result); // its rank is m->count; a pair again: the later one
+// A merge that never happens; it only takes its rank.
+void merges_skip(Merges *m, uint32_t left, uint32_t right, uint32_t result);
 void merges_forbid(Merges *m, uint32_t result);           // nothing becomes this id any more
 Err merges_finish(Merges *m, const int32_t byte_id[256]); // byte_id NULL: not byte-level
+// Fills the filter of borders; symbol[id]: pieces begin as such ids. `size` ids there are.
+Err merges_borders(Merges *m, const bool *symbol, uint32_t size);
 void merges_free(Merges *m);
 
 typedef struct BpeWork BpeWork; // buffers and the cache of words of one call
