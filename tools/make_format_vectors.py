@@ -1,7 +1,7 @@
 """Makes tests/vectors/formats.safetensors: random blocks of every number format and their float32 values.
 
 The values are those of the `gguf` package (gguf.quants.dequantize) or of numpy for plain numbers. For each format the file has
-NAME.stored (the bytes, kept as int32 words) and NAME.value (float32). No value is NaN.
+NAME.stored (the bytes) and NAME.value (float32). No value is NaN.
 
 Needs numpy, gguf, safetensors. Usage: python make_format_vectors.py [OUT]
 """
@@ -18,28 +18,42 @@ from safetensors.numpy import save_file
 # byte offsets of the float16 numbers of a block
 HALVES = {
     T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0],
-    T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208],
+    T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208], T.Q2_K: [80, 82], T.Q3_K: [108], T.TQ1_0: [52], T.TQ2_0: [64],
+    T.IQ4_NL: [0], T.IQ4_XS: [0], T.MXFP4: [], T.NVFP4: [], T.IQ1_S: [0], T.IQ1_M: [], T.IQ2_XXS: [0], T.IQ2_XS: [0],
+    T.IQ2_S: [0], T.IQ3_XXS: [0], T.IQ3_S: [0],
 }
+IQ1_M_WORDS = 48  # four words, each with a nibble of d above twelve other bits
 # largest, zeros, least subnormals, largest subnormals, least normals, one, an awkward fraction
 EXTREMES = [0x7BFF, 0xFBFF, 0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x83FF, 0x0400, 0x8400, 0x3C00, 0xBC00, 0x3555]
 
 
 def halves(rng, n):
-    """n float16 bit patterns, the extremes first, then random finite ones"""
+    """n float16 bit patterns, extremes first, then random finite ones"""
     bits = rng.integers(0, 0x7C00, n) | rng.integers(0, 2, n) << 15
-    bits[: min(n, len(EXTREMES))] = EXTREMES[:n]
+    bits[: min(n, len(EXTREMES))] = rng.permutation(EXTREMES)[:n]
     return bits.astype("<u2")
 
 
 def block_format(rng, kind):
     elements, size = GGML_QUANT_SIZES[kind]
-    n = 32 if elements == 32 else 16
+    n = 32 if elements <= 64 else 8
     blocks = rng.integers(0, 256, (n, size), dtype=np.uint8)
     blocks[0, :], blocks[1, :] = 0xFF, 0x00  # all codes largest, all codes least
     for at in HALVES[kind]:
         order = rng.permutation(n)
         blocks[order, at : at + 2] = halves(rng, n).view(np.uint8).reshape(n, 2)
+    if kind == T.IQ1_M:
+        words = blocks[:, IQ1_M_WORDS:].copy().view("<u2") & 0xFFF
+        words |= (rng.permutation(halves(rng, n))[:, None] >> np.array([0, 4, 8, 12])).astype("<u2") << 12
+        blocks[:, IQ1_M_WORDS:] = words.view(np.uint8)
     return blocks.reshape(-1), dequantize(blocks, kind).reshape(-1)
+
+
+def e4m3(bits):
+    """OCP 8-bit Floating Point Specification 1.0, table 1: bias 7, three bits of mantissa, subnormals"""
+    exponent, mantissa = (bits >> 3 & 15).astype(int), (bits & 7).astype(np.float64)
+    value = np.where(exponent == 0, mantissa / 8 * 2.0**-6, (1 + mantissa / 8) * 2.0 ** (exponent - 7.0))
+    return np.where(bits & 0x80, -value, value).astype(np.float32)
 
 
 def plain_formats(rng):
@@ -55,9 +69,19 @@ def plain_formats(rng):
     doubles = np.concatenate([special, ties, rng.standard_normal(200) * 10.0 ** rng.integers(-44, 38, 200)]).astype("<f8")
     with np.errstate(over="ignore"):
         yield "F64", doubles, doubles.astype(np.float32)
-    for name, kind in (("I32", "<i4"), ("I64", "<i8")):
+    every = np.arange(256, dtype=np.uint8)
+    yield "I8", every, every.view("i1").astype(np.float32)
+    yield "U8", every, every.astype(np.float32)
+    truth = rng.integers(0, 2, 48, dtype=np.uint8)
+    yield "BOOL", truth, truth.astype(np.float32)
+    numbers = every[(every & 0x7F) != 0x7F]  # all but NaN
+    yield "F8_E4M3", numbers, e4m3(numbers)
+    numbers = every[(every & 0x7F) <= 0x7C]
+    yield "F8_E5M2", numbers, (numbers.astype("<u2") << 8).view("<f2").astype(np.float32)
+    yield "F8_E8M0", every[:255], np.ldexp(np.float32(1), every[:255].astype(int) - 127).astype(np.float32)
+    for name, kind in (("I16", "<i2"), ("I32", "<i4"), ("I64", "<i8")):
         least, most = np.iinfo(kind).min, np.iinfo(kind).max
-        edges = [0, 1, -1, least, most, 2**24 + 1, -(2**24) - 3, 2**24 + 3]
+        edges = [0, 1, -1, least, most] + ([2**24 + 1, -(2**24) - 3, 2**24 + 3] if most > 2**24 else [])
         ints = np.concatenate([np.array(edges, kind), rng.integers(least, most, 200, dtype=kind)])
         yield name, ints, ints.astype(np.float32)
 
@@ -71,7 +95,7 @@ def main():
     for name, stored, value in pairs:
         value = np.ascontiguousarray(value, np.float32)
         assert not np.isnan(value).any(), name
-        tensors[name + ".stored"] = np.frombuffer(stored.tobytes(), "<i4")
+        tensors[name + ".stored"] = np.frombuffer(stored.tobytes(), np.uint8)
         tensors[name + ".value"] = value
     save_file(tensors, out)
 

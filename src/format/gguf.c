@@ -49,12 +49,7 @@ static const struct {
 static const struct {
     uint32_t type;
     const char *name;
-} refused_types[] = {
-    { 9, "Q8_1" },    { 10, "Q2_K" },    { 11, "Q3_K" },  { 15, "Q8_K" },   { 16, "IQ2_XXS" },
-    { 17, "IQ2_XS" }, { 18, "IQ3_XXS" }, { 19, "IQ1_S" }, { 20, "IQ4_NL" }, { 21, "IQ3_S" },
-    { 22, "IQ2_S" },  { 23, "IQ4_XS" },  { 24, "I8" },    { 25, "I16" },    { 29, "IQ1_M" },
-    { 34, "TQ1_0" },  { 35, "TQ2_0" },   { 39, "MXFP4" }, { 40, "NVFP4" },
-};
+} refused_types[] = { { 9, "Q8_1" }, { 15, "Q8_K" }, { 41, "Q1_0" } };
 
 typedef struct Reader {
     const File *file;

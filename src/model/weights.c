@@ -86,7 +86,11 @@ static const float *vector(Binder *b, Slot slot, int64_t layer, int64_t n)
 
 static bool matrix_format_runs(Binder *b, const Stored *s)
 {
-    if (s->dtype != DTYPE_I32 && s->dtype != DTYPE_I64 && s->dtype != DTYPE_F64) return true;
+    static const bool refused[DTYPE_COUNT] = {
+        [DTYPE_I8] = true,  [DTYPE_U8] = true,  [DTYPE_I16] = true,  [DTYPE_I32] = true,
+        [DTYPE_I64] = true, [DTYPE_F64] = true, [DTYPE_BOOL] = true, [DTYPE_F8_E8M0] = true,
+    };
+    if (!refused[s->dtype]) return true;
     report_add(b->report, "tensor %.*s is stored as %s, which is no format for weights", (int)s->name.n, s->name.at,
                format_of(s->dtype)->name);
     return false;

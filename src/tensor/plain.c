@@ -93,3 +93,38 @@ void i64_decode(float *restrict out, const uint8_t *restrict in, int64_t n)
         out[i] = (float)value;
     }
 }
+
+void i16_decode(float *restrict out, const uint8_t *restrict in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = (float)(int16_t)load_u16(in + 2 * i);
+}
+
+void i8_decode(float *restrict out, const uint8_t *restrict in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = (float)(int8_t)in[i];
+}
+
+void u8_decode(float *restrict out, const uint8_t *restrict in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = (float)in[i];
+}
+
+void bool_decode(float *restrict out, const uint8_t *restrict in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = in[i] ? 1.0f : 0.0f;
+}
+
+void e4m3_decode(float *restrict out, const uint8_t *restrict in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = e4m3_to_float(in[i]);
+}
+
+void e5m2_decode(float *restrict out, const uint8_t *restrict in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = e5m2_to_float(in[i]);
+}
+
+void e8m0_decode(float *restrict out, const uint8_t *restrict in, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = e8m0_to_float(in[i]);
+}

@@ -123,6 +123,12 @@ static inline void random_block(uint8_t *at, Dtype format)
     case DTYPE_Q6_K:
         put_f16(at + 208, d / 16);
         break;
+    case DTYPE_Q2_K:
+        put_f16(at + 80, d / 4), put_f16(at + 82, fabsf(m) / 16);
+        break;
+    case DTYPE_IQ4_XS:
+        put_f16(at, d / 64);
+        break;
     default:
         fail_msg("no random blocks of %s", f->name);
     }
@@ -145,8 +151,8 @@ static inline void free_matrix(Matrix *m)
 }
 
 static const Dtype real_formats[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
-static const Dtype code_formats[] = { DTYPE_Q8_0, DTYPE_Q4_1, DTYPE_Q4_0, DTYPE_Q5_0,
-                                      DTYPE_Q5_1, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K };
+static const Dtype code_formats[] = { DTYPE_Q8_0, DTYPE_Q4_1, DTYPE_Q4_0, DTYPE_Q5_0, DTYPE_Q5_1,
+                                      DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K, DTYPE_Q2_K, DTYPE_IQ4_XS };
 
 static inline Rows random_rows(Backend *b, int64_t T, int64_t n, float scale)
 {

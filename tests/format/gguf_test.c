@@ -207,7 +207,7 @@ static void every_lie_of_a_field_is_named(void **state)
         { LIE(dim1, (uint64_t)1 << 59), ERR_FORMAT, "tensor w.weight has a shape too large" },
         { LIE(dim1, 4), ERR_FORMAT, "the tensors w.weight and b overlap" },
         { LIE(dim1, 100), ERR_FORMAT, "tensor w.weight reaches beyond the file's" },
-        { LIE(type, 10), ERR_UNSUPPORTED, "tensor w.weight has the type Q2_K (10)" },
+        { LIE(type, 15), ERR_UNSUPPORTED, "tensor w.weight has the type Q8_K (15)" },
         { LIE(type, 4), ERR_UNSUPPORTED, "tensor w.weight has the type unknown (4)" },
         { LIE(type, UINT32_MAX), ERR_UNSUPPORTED, "tensor w.weight has the type unknown (4294967295)" },
         { LIE(offset0, 1), ERR_FORMAT, "tensor w.weight begins at offset 1" },

@@ -151,7 +151,7 @@ static void every_lie_of_a_header_is_named(void **state)
         { "{\"t\":[]}", 0, ERR_FORMAT, "tensor t: its entry must be an object" },
         { "{\"t\":{}}", 0, ERR_FORMAT, "tensor t: dtype must be a string" },
         { ENTRY("7", "[1]", "[0,4]"), 4, ERR_FORMAT, "tensor t: dtype must be a string" },
-        { ENTRY("\"F8_E4M3\"", "[4]", "[0,4]"), 4, ERR_UNSUPPORTED, "tensor t has the dtype F8_E4M3" },
+        { ENTRY("\"F4\"", "[4]", "[0,4]"), 4, ERR_UNSUPPORTED, "tensor t has the dtype F4" },
         { ENTRY("\"f32\"", "[1]", "[0,4]"), 4, ERR_UNSUPPORTED, "tensor t has the dtype f32" },
         { ENTRY("\"Q8_0\"", "[32]", "[0,34]"), 34, ERR_UNSUPPORTED, "tensor t has the dtype Q8_0" },
         { "{\"t\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, ERR_FORMAT, "tensor t: shape must be a list" },
