@@ -305,6 +305,63 @@ static void a_run_of_byte_tokens_longer_than_the_hold_is_one_text(void **state)
     tokenizer_free(t);
 }
 
+// ---- Threads -------------------------------------------------------------------------------------------------------
+
+typedef struct Shared {
+    const Tokenizer *t;
+    Str text;
+    const Ids *want;
+    _Atomic int wrong;
+} Shared;
+
+static void encode_part(void *arg, int64_t part)
+{
+    (void)part;
+    Shared *s = arg;
+    Ids ids = { 0 };
+    if (tokenize(s->t, s->text, NULL, &ids).code || !ids_equal(&ids, s->want)) s->wrong++;
+    ids_free(&ids);
+}
+
+static void threads_share_one_tokenizer(void **state)
+{
+    (void)state;
+    Tokenizer *t = load("exaone_moe/tokenizer.json");
+    Buf text = { 0 };
+    for (int i = 0; i < 3000; i++) buf_text(&text, i % 50 ? "\xED\x95\x9C\xEA\xB5\xAD words " : "e\xCC\x81, 12!\n");
+    Ids want = { 0 };
+    assert_int_equal(tokenize(t, buf_str(&text), NULL, &want).code, 0);
+    Shared shared = { .t = t, .text = buf_str(&text), .want = &want };
+    Pool *pool;
+    assert_int_equal(pool_new(&pool, 4).code, 0);
+    pool_run(pool, encode_part, &shared, 64);
+    pool_free(pool);
+    assert_int_equal(shared.wrong, 0);
+    ids_free(&want);
+    buf_free(&text);
+    tokenizer_free(t);
+}
+
+static void a_long_pre_token_comes_back_whole(void **state)
+{
+    (void)state;
+    // One piece without a border that nothing crosses, and the same with many.
+    Tokenizer *t = load("exaone_moe/tokenizer.json");
+    static const char *const units[] = { "\xEA\xB0\x80", "a", "\xEC\x95\x88\xEB\x85\x95xyz\xED\x95\x98" };
+    for (size_t k = 0; k < COUNT(units); k++) {
+        Buf text = { 0 }, back = { 0 };
+        for (int i = 0; i < 100000; i++) buf_text(&text, units[k]);
+        Ids ids = { 0 };
+        assert_int_equal(tokenize(t, buf_str(&text), NULL, &ids).code, 0);
+        detokenize(t, ids.at, ids.n, true, &back);
+        assert_true(str_equal(buf_str(&text), buf_str(&back)));
+        buf_free(&text);
+        buf_free(&back);
+        ids_free(&ids);
+    }
+    tokenizer_free(t);
+}
+
 // ---- Refusals ------------------------------------------------------------------------------------------------------
 
 #define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}"
@@ -448,6 +505,8 @@ int main(void)
         cmocka_unit_test(joined_streams_equal_the_whole),
         cmocka_unit_test(any_bytes_come_back_as_their_repaired_text),
         cmocka_unit_test(a_run_of_byte_tokens_longer_than_the_hold_is_one_text),
+        cmocka_unit_test(threads_share_one_tokenizer),
+        cmocka_unit_test(a_long_pre_token_comes_back_whole),
         cmocka_unit_test(a_file_that_cannot_work_is_refused_by_name),
         cmocka_unit_test(gguf_metadata_makes_a_tokenizer),
         cmocka_unit_test(gguf_that_cannot_work_is_refused_by_name),
