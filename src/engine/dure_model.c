@@ -98,6 +98,8 @@ static Err chat_load(DureModel *model)
                               .source = model->path };
     if (!e.code) e = ends_of_tokenizer_config(model, files.tokenizer_config);
     if (!e.code) e = chat_new(&model->chat, &files, model->tokenizer);
+    if (!e.code)
+        for (const char *const *end = chat_reply_form(model->chat)->ends; *end; end++) ends_add_token(model, *end);
     side_files_free(&side);
     return e;
 }

@@ -134,6 +134,7 @@ typedef struct ReplyForm {
     bool strip_newlines;      // around reasoning, and before the answer
     const char *const *marks; // every string that structures a prompt or reply, NULL-terminated: guarded where a token
     const char *const *recognise; // strings that must all stand in the template or be tokens, NULL-terminated
+    const char *const *ends;      // tokens that end a reply besides those that the config names, NULL-terminated
 } ReplyForm;
 
 extern const ReplyForm *const reply_forms[]; // NULL-terminated; the last one is plain text and fits everything

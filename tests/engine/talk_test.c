@@ -135,6 +135,42 @@ static void model_tells_its_defaults_ends_and_faults(void **state)
     dure_text_free(&json);
 }
 
+static bool ends_with(const DureText *inspected, const char *token)
+{
+    json_t *top = json_loads(inspected->at, 0, NULL);
+    const json_t *list = json_object_get(top, "end_tokens");
+    bool found = false;
+    for (size_t i = 0; i < json_array_size(list); i++)
+        found |= !strcmp(json_string_value(json_object_get(json_array_get(list, i), "text")), token);
+    json_decref(top);
+    return found;
+}
+
+static void end_tokens_are_those_of_the_form_of_reply(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *folder, *ends, *goes_on;
+    } cases[] = { { "axk1", "<|im_end|>", "<|im_start|>" },      { "exaone4", "[|endofturn|]", "[|user|]" },
+                  { "exaone_moe", "<|endofturn|>", "<|user|>" }, { "hyperclovax", "<|im_end|>", "<|im_start|>" },
+                  { "hyperclovax", "<|stop|>", "</think>" },     { "solar_open", "<|flush|>", "<|end|>" },
+                  { "solar_open", "<|calls|>", "<|think|>" },    { "vaetki", "<|END|>", "<|START|>" } };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char path[512];
+        DureModel *text_model = NULL;
+        DureText json = { 0 };
+        DureError error;
+        const DureModelOptions options = { .text_only = 1 };
+        snprintf(path, sizeof path, GOLDEN "text/%s", cases[i].folder);
+        expect_fine(dure_model_open(&text_model, path, &options, &error), &error);
+        expect_fine(dure_model_inspect(text_model, 0, &json, &error), &error);
+        assert_true(ends_with(&json, cases[i].ends));
+        assert_false(ends_with(&json, cases[i].goes_on));
+        dure_text_free(&json);
+        dure_model_close(text_model);
+    }
+}
+
 static void damaged_side_files_are_told_where_they_are_needed(void **state)
 {
     (void)state;
@@ -394,6 +430,7 @@ int main(void)
         cmocka_unit_test(flags_say_what_special_tokens_are),
         cmocka_unit_test(rendered_user_text_never_becomes_a_special_token),
         cmocka_unit_test(model_tells_its_defaults_ends_and_faults),
+        cmocka_unit_test(end_tokens_are_those_of_the_form_of_reply),
         cmocka_unit_test(damaged_side_files_are_told_where_they_are_needed),
         cmocka_unit_test(text_alone_needs_neither_config_nor_weights),
         cmocka_unit_test(joined_text_is_the_text_of_the_tokens),

@@ -42,6 +42,8 @@ static const char *const marks[] = {
 
 static const char *const recognise[] = { "<think>", "</think>", "<tool_call>", "<tool_result>", NULL };
 
+static const char *const ends[] = { "<|endofturn|>", "[|endofturn|]", NULL };
+
 const ReplyForm reply_exaone = {
     .name = "exaone",
     .reasoning_open = "<think>",
@@ -52,4 +54,5 @@ const ReplyForm reply_exaone = {
     .strip_newlines = true,
     .marks = marks,
     .recognise = recognise,
+    .ends = ends,
 };

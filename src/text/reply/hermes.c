@@ -37,6 +37,8 @@ static const char *const both[] = { "<think>", "</think>", "<tool_call>", "</too
 static const char *const calls[] = { "<tool_call>", "</tool_call>", NULL };
 static const char *const reasoning[] = { "<think>", "</think>", NULL };
 
+static const char *const ends[] = { "<|im_end|>", "<|END|>", "<|endoftext|>", NULL };
+
 const ReplyForm reply_hermes = {
     .name = "hermes",
     .reasoning_open = "<think>",
@@ -47,6 +49,7 @@ const ReplyForm reply_hermes = {
     .strip_newlines = true,
     .marks = marks,
     .recognise = both,
+    .ends = ends,
 };
 
 const ReplyForm reply_calls = {
@@ -57,6 +60,7 @@ const ReplyForm reply_calls = {
     .strip_newlines = true,
     .marks = marks,
     .recognise = calls,
+    .ends = ends,
 };
 
 const ReplyForm reply_think = {
@@ -67,4 +71,5 @@ const ReplyForm reply_think = {
     .strip_newlines = true,
     .marks = marks,
     .recognise = reasoning,
+    .ends = ends,
 };

@@ -36,4 +36,9 @@ static const char *const marks[] = {
 
 static const char *const recognise[] = { NULL };
 
-const ReplyForm reply_plain = { .name = "plain", .calls = CALL_NONE, .marks = marks, .recognise = recognise };
+static const char *const ends[] = { "<|im_end|>",      "<|endofturn|>", "<|stop|>", "<|eot_id|>",
+                                    "<|end_of_text|>", "<|endoftext|>", "</s>",     NULL };
+
+const ReplyForm reply_plain = {
+    .name = "plain", .calls = CALL_NONE, .marks = marks, .recognise = recognise, .ends = ends
+};

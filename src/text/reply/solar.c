@@ -34,6 +34,9 @@ static const char *const marks[] = {
 static const char *const recognise[] = { "<|begin|>",           "<|think|>",          "<|content|>",
                                          "<|tool_call:begin|>", "<|tool_call:args|>", NULL };
 
+// Not <|end|>: it closes a part, and the reply goes on.
+static const char *const ends[] = { "<|flush|>", "<|calls|>", "<|endoftext|>", NULL };
+
 const ReplyForm reply_solar = {
     .name = "solar",
     .reasoning_open = "<|think|>",
@@ -43,4 +46,5 @@ const ReplyForm reply_solar = {
     .calls = CALL_TYPED,
     .marks = marks,
     .recognise = recognise,
+    .ends = ends,
 };

@@ -60,6 +60,8 @@ static const char *const marks[] = {
 
 static const char *const recognise[] = { "<think>", "</think>", "<tool_call>", "<arg_key>", "<arg_value>", NULL };
 
+static const char *const ends[] = { "<|im_end|>", "<|endofturn|>", "<|stop|>", NULL };
+
 const ReplyForm reply_tagged = {
     .name = "tagged",
     .reasoning_open = "<think>",
@@ -70,4 +72,5 @@ const ReplyForm reply_tagged = {
     .strip_newlines = true,
     .marks = marks,
     .recognise = recognise,
+    .ends = ends,
 };

@@ -10,6 +10,9 @@ static const char *const marks[] = {
 
 static const char *const recognise[] = { "<|im_start|>", "<|im_end|>", "tool/function_call", NULL };
 
+// Not <|im_end|>: a reply has several turns.
+static const char *const ends[] = { "<|endofturn|>", "<|stop|>", NULL };
+
 const ReplyForm reply_turns = {
     .name = "turns",
     .reasoning_open = "/think\n",
@@ -20,4 +23,5 @@ const ReplyForm reply_turns = {
     .strip_newlines = true,
     .marks = marks,
     .recognise = recognise,
+    .ends = ends,
 };
