@@ -313,8 +313,8 @@ static void end_token_ends_the_reply_unless_it_is_ignored(void **state)
 
 static const char *const turns[] = {
     "[{\"role\": \"user\", \"content\": \"What does a village do together?\"}]",
-    "[{\"role\": \"user\", \"content\": \"What does a village do together?\"},"
-    "{\"role\": \"assistant\", \"content\": \"It works the fields.\"}, {\"role\": \"user\", \"content\": \"All?\"}]",
+    ("[{\"role\": \"user\", \"content\": \"What does a village do together?\"},"
+     "{\"role\": \"assistant\", \"content\": \"It works the fields.\"}, {\"role\": \"user\", \"content\": \"All?\"}]"),
     "[{\"role\": \"user\", \"content\": \"What does a city do together?\"}]",
 };
 
