@@ -139,7 +139,6 @@ void out_ids(const DureIds *ids)
 
 int utf8_check(const char *text, size_t n, const char *what)
 {
-    errno = 0;
     json_t *asked = json_stringn(text, n); // refuses what is not UTF-8
     if (!asked) return fail("%s is not valid UTF-8; convert it first, for example with iconv -f CP949 -t UTF-8", what);
     json_decref(asked);

@@ -161,7 +161,9 @@ static LineEnd line_edit(LineReader *reader, const char *prompt, Bytes *out)
 
 static LineEnd line_plain(LineReader *reader, Bytes *out)
 {
+    errno = 0;
     ssize_t n = getline(&reader->plain, &reader->plain_capacity, stdin);
+    if (n < 0 && errno == ENOMEM) need(NULL);
     if (n < 0) return interrupted() ? LINE_INTERRUPTED : LINE_OVER;
     if (n && reader->plain[n - 1] == '\n') n--;
     if (n && reader->plain[n - 1] == '\r') n--;

@@ -81,6 +81,8 @@ static int global(int argc, char **argv)
     return refuse_command(word);
 }
 
+enum { BUFFER_BYTES = 1 << 16 };
+
 static void locale_set(void)
 {
     setlocale(LC_CTYPE, "");
@@ -88,9 +90,18 @@ static void locale_set(void)
     setlocale(LC_MESSAGES, "");
 }
 
+// jansson loses a character without a word when a string cannot grow while it is parsed; so it never hears of it.
+static void *json_memory(size_t bytes)
+{
+    return need(malloc(bytes ? bytes : 1));
+}
+
 int main(int argc, char **argv)
 {
+    json_set_alloc_funcs(json_memory, free);
     locale_set();
+    setvbuf(stdout, need(malloc(BUFFER_BYTES)), _IOFBF,
+            BUFFER_BYTES);    // stdio's own, when it gets none, loses characters
     signal(SIGPIPE, SIG_IGN); // writing to a closed pipe is an error that out_write takes as the end
     const Command *command = argc > 1 ? command_find(argv[1]) : NULL;
     if (!command) return global(argc, argv);
