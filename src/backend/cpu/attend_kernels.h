@@ -33,52 +33,114 @@ INLINE int64_t whole_vectors(int64_t n)
     return (n + WIDTH - 1) / WIDTH * WIDTH;
 }
 
-// Elements [first, first + d) of the stored rows of `count` positions; zeros up to whole vectors and up to the block's end.
-static void decode_rows(const Block *b, const KvView *view, int64_t position, int64_t count, int64_t first, int64_t d)
+// Stored rows of a block: it lies in one page, since pages hold whole blocks.
+typedef struct Stored {
+    const uint8_t *at; // of the block's first position
+    size_t stride;
+    int64_t count;    // positions that hold something
+    int64_t first, d; // elements [first, first + d) of a row are wanted
+    int64_t scales;   // where a row of KV_Q8 has them
+    KvType type;
+} Stored;
+
+INLINE Stored stored_at(const KvView *view, int64_t position, int64_t count, int64_t head, int64_t d)
 {
-    int64_t blocks = rows_blocks(view->width), whole = whole_vectors(d);
-    for (int64_t j = 0; j < ATTEND_BLOCK; j++) {
+    return (Stored){ .at = kv_row(view, position),
+                     .stride = view->row_bytes,
+                     .count = count,
+                     .first = head * d,
+                     .d = d,
+                     .scales = rows_blocks(view->width) * QUANT_BLOCK,
+                     .type = view->type };
+}
+
+INLINE float stored_scale(const Stored *s, const uint8_t *row, int64_t element)
+{
+    float scale;
+    memcpy(&scale, row + s->scales + element / QUANT_BLOCK * 4, sizeof scale);
+    return scale;
+}
+
+// Elements [i, i + WIDTH) of the head in a row. KV_Q8: they must share a scale, which whole heads of whole vectors do.
+INLINE V stored_vector(const Stored *s, const uint8_t *row, int64_t i, const KvType type)
+{
+    int64_t e = s->first + i;
+    if (type == KV_BF16) return v_bf16(row + 2 * e);
+    if (type == KV_Q8) return v_mul(v_codes((const int8_t *)row + e), v_set(stored_scale(s, row, e)));
+    V v;
+    memcpy(&v, row + 4 * e, sizeof v);
+    return v;
+}
+
+static float stored_element(const Stored *s, const uint8_t *row, int64_t i)
+{
+    int64_t e = s->first + i;
+    float f;
+    uint16_t h;
+    if (s->type == KV_Q8) return (float)(int8_t)row[e] * stored_scale(s, row, e);
+    if (s->type == KV_BF16) {
+        memcpy(&h, row + 2 * e, sizeof h);
+        return bf16_to_f32(h);
+    }
+    memcpy(&f, row + 4 * e, sizeof f);
+    return f;
+}
+
+INLINE void decode_rows_of(const Block *b, const Stored *s, const KvType type)
+{
+    for (int64_t j = 0; j < s->count; j++) {
+        const uint8_t *row = s->at + (size_t)j * s->stride;
         float *out = b->rows + j * b->pad;
-        for (int64_t i = d / WIDTH * WIDTH; i < whole; i++) out[i] = 0.0f;
-        if (j >= count) {
-            memset(out, 0, (size_t)whole * sizeof *out);
-            continue;
-        }
-        const uint8_t *row = kv_row(view, position + j);
         int64_t i = 0;
-        if (view->type == KV_F32) {
-            memcpy(out, row + 4 * first, (size_t)d * sizeof *out);
-            continue;
-        }
-        if (view->type == KV_BF16) {
-            for (; i + WIDTH <= d; i += WIDTH) v_store(out + i, v_bf16(row + 2 * (first + i)));
-            if (i < d) v_store(out + i, v_bf16_first(row + 2 * (first + i), d - i));
-            continue;
-        }
-        const uint8_t *scales = row + blocks * QUANT_BLOCK;
-        float scale;
-        for (; first % WIDTH == 0 && i + WIDTH <= d; i += WIDTH) {
-            memcpy(&scale, scales + (first + i) / QUANT_BLOCK * 4, sizeof scale);
-            v_store(out + i, v_mul(v_codes((const int8_t *)row + first + i), v_set(scale)));
-        }
-        for (; i < d; i++) {
-            memcpy(&scale, scales + (first + i) / QUANT_BLOCK * 4, sizeof scale);
-            out[i] = (float)(int8_t)row[first + i] * scale;
-        }
+        for (; s->first % WIDTH == 0 && i + WIDTH <= s->d; i += WIDTH) v_store(out + i, stored_vector(s, row, i, type));
+        for (; i < s->d; i++) out[i] = stored_element(s, row, i);
     }
 }
 
-static void turn_keys(const Block *b, int64_t d)
+static void decode_rows(const Block *b, const Stored *s)
 {
-    for (int64_t j = 0; j < ATTEND_BLOCK; j += WIDTH)
-        for (int64_t i = 0; i < d; i += WIDTH) {
-            V square[WIDTH];
+    if (s->type == KV_BF16)
+        decode_rows_of(b, s, KV_BF16);
+    else if (s->type == KV_Q8)
+        decode_rows_of(b, s, KV_Q8);
+    else
+        decode_rows_of(b, s, KV_F32);
+}
+
+// Turns rows [j, j + WIDTH) of the block; those that hold nothing repeat the last one, and their scores are not kept.
+INLINE void turn_square(const Block *b, const Stored *s, int64_t j, int64_t i, const bool decoded, const KvType type)
+{
+    V square[WIDTH];
 #pragma GCC unroll 16
-            for (int r = 0; r < WIDTH; r++) square[r] = v_load(b->rows + (j + r) * b->pad + i);
-            v_transpose(square);
-            int64_t count = d - i < WIDTH ? d - i : WIDTH;
-            for (int r = 0; r < count; r++) v_store(b->keys + (i + r) * ATTEND_BLOCK + j, square[r]);
-        }
+    for (int r = 0; r < WIDTH; r++) {
+        int64_t row = j + r < s->count ? j + r : s->count - 1;
+        square[r] =
+            decoded ? v_load(b->rows + row * b->pad + i) : stored_vector(s, s->at + (size_t)row * s->stride, i, type);
+    }
+    v_transpose(square);
+    int64_t count = s->d - i < WIDTH ? s->d - i : WIDTH;
+    for (int r = 0; r < count; r++) v_store(b->keys + (i + r) * ATTEND_BLOCK + j, square[r]);
+}
+
+INLINE void turn_keys_of(const Block *b, const Stored *s, const bool decoded, const KvType type)
+{
+    for (int64_t j = 0; j < s->count; j += WIDTH)
+        for (int64_t i = 0; i < s->d; i += WIDTH) turn_square(b, s, j, i, decoded, type);
+}
+
+// b->keys of the block; heads that are no whole vectors go through b->rows.
+static void turn_keys(const Block *b, const Stored *s)
+{
+    if (s->d % WIDTH || s->first % WIDTH) {
+        decode_rows(b, s);
+        turn_keys_of(b, s, true, s->type);
+    } else if (s->type == KV_BF16) {
+        turn_keys_of(b, s, false, KV_BF16);
+    } else if (s->type == KV_Q8) {
+        turn_keys_of(b, s, false, KV_Q8);
+    } else {
+        turn_keys_of(b, s, false, KV_F32);
+    }
 }
 
 // Scores of `count` pairs with the block's keys, before the scale: s [count, ATTEND_BLOCK].
@@ -179,21 +241,58 @@ static void set_visible(Pair *pairs, const AttendTile *tile, int64_t position, i
     }
 }
 
-// How many of the next pairs go together: PAIR_TILE if all see something of the block, else 1; 0: the next sees nothing.
-static int pairs_together(const Pair *pairs, int64_t left)
+static bool sees(const Pair *p)
 {
-    if (pairs[0].from >= pairs[0].to) return 0;
-    if (left < PAIR_TILE) return 1;
-    for (int p = 1; p < PAIR_TILE; p++)
-        if (pairs[p].from >= pairs[p].to) return 1;
-    return PAIR_TILE;
+    return p->from < p->to;
 }
 
-static bool same_keys(const Pair *pairs, int count)
+// How many of the next pairs go together, at most PAIR_TILE: such as see the same keys of the block (`alike`), or any at all. 0: the
+// next sees none.
+static int pairs_together(const Pair *pairs, int64_t left, bool alike)
 {
-    for (int p = 1; p < count; p++)
-        if (pairs[p].from != pairs[0].from || pairs[p].to != pairs[0].to) return false;
-    return true;
+    int most = left < PAIR_TILE ? (int)left : PAIR_TILE, count = 0;
+    while (count < most && sees(&pairs[count]) &&
+           (!alike || (pairs[count].from == pairs[0].from && pairs[count].to == pairs[0].to)))
+        count++;
+    return count;
+}
+
+static void score_together(float (*s)[ATTEND_BLOCK], const Pair *pairs, const Block *b, int count)
+{
+    switch (count) {
+#if PAIR_TILE_MOST > 1
+    case 4:
+        score_pairs(s, pairs, b, 4);
+        break;
+    case 3:
+        score_pairs(s, pairs, b, 3);
+        break;
+    case 2:
+        score_pairs(s, pairs, b, 2);
+        break;
+#endif
+    default:
+        score_pairs(s, pairs, b, 1);
+    }
+}
+
+static void mix_together(const Pair *pairs, float (*s)[ATTEND_BLOCK], const Block *b, int count)
+{
+    switch (count) {
+#if PAIR_TILE_MOST > 1
+    case 4:
+        mix_values(pairs, s, b, pairs->from, pairs->to, 4);
+        break;
+    case 3:
+        mix_values(pairs, s, b, pairs->from, pairs->to, 3);
+        break;
+    case 2:
+        mix_values(pairs, s, b, pairs->from, pairs->to, 2);
+        break;
+#endif
+    default:
+        mix_values(pairs, s, b, pairs->from, pairs->to, 1);
+    }
 }
 
 static void run_block(Block *b, Pair *pairs, const AttendTile *tile, int64_t position, int64_t kv)
@@ -204,27 +303,17 @@ static void run_block(Block *b, Pair *pairs, const AttendTile *tile, int64_t pos
     int64_t total = tile->queries * tile->heads;
     int64_t count = span->keys - position < ATTEND_BLOCK ? span->keys - position : ATTEND_BLOCK;
     set_visible(pairs, tile, position, count);
-    decode_rows(b, &span->k, position, count, kv * in->d_k, in->d_k);
-    turn_keys(b, in->d_k);
-    for (int64_t p = 0; p < total;) {
-        int together = pairs_together(pairs + p, total - p);
-        if (together == PAIR_TILE)
-            score_pairs(s + p, pairs + p, b, PAIR_TILE);
-        else if (together == 1)
-            score_pairs(s + p, pairs + p, b, 1);
-        for (int i = 0; i < together; i++) weigh(s[p + i], pairs + p + i, b);
-        p += together ? together : 1;
+    Stored k = stored_at(&span->k, position, count, kv, in->d_k), v = stored_at(&span->v, position, count, kv, in->d_v);
+    turn_keys(b, &k);
+    for (int64_t p = 0, together; p < total; p += together ? together : 1) {
+        together = pairs_together(pairs + p, total - p, false);
+        if (together) score_together(s + p, pairs + p, b, (int)together);
+        for (int64_t i = 0; i < together; i++) weigh(s[p + i], pairs + p + i, b);
     }
-    decode_rows(b, &span->v, position, count, kv * in->d_v, in->d_v);
-    for (int64_t p = 0; p < total;) {
-        int together = pairs_together(pairs + p, total - p);
-        if (together == PAIR_TILE && same_keys(pairs + p, PAIR_TILE)) {
-            mix_values(pairs + p, s + p, b, pairs[p].from, pairs[p].to, PAIR_TILE);
-            p += PAIR_TILE;
-        } else {
-            if (together) mix_values(pairs + p, s + p, b, pairs[p].from, pairs[p].to, 1);
-            p++;
-        }
+    decode_rows(b, &v);
+    for (int64_t p = 0, together; p < total; p += together ? together : 1) {
+        together = pairs_together(pairs + p, total - p, true);
+        if (together) mix_together(pairs + p, s + p, b, (int)together);
     }
 }
 

@@ -8,7 +8,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { WIDTH = 8, ROW_TILE = 3, TOKEN_TILE = 4, PAIR_TILE = 1 };
+#define PAIR_TILE_MOST 1
+enum { WIDTH = 8, ROW_TILE = 3, TOKEN_TILE = 4, PAIR_TILE = PAIR_TILE_MOST };
 
 typedef __m256 V;
 

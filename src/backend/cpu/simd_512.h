@@ -8,7 +8,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { WIDTH = 16, ROW_TILE = 4, TOKEN_TILE = 6, PAIR_TILE = 4 };
+#define PAIR_TILE_MOST 4
+enum { WIDTH = 16, ROW_TILE = 4, TOKEN_TILE = 6, PAIR_TILE = PAIR_TILE_MOST };
 
 typedef __m512 V;
 
