@@ -1,25 +1,14 @@
-// What linear and attend reach on each CPU level, beside what the machine has: bytes read per second by a plain sum over a large buffer, and
-// multiply-adds per second of 8-bit and float32 vectors in registers, all on the same number of threads, in the same run.
+// What linear and attend reach on each CPU level, beside what the machine has: bytes per second of a plain sum over a large buffer,
+// and multiply-adds per second of 8-bit and float32 vectors in registers, all on the same number of threads, in the same run.
 //   bench_kernels [THREADS [LEVEL]]
 // One JSON line per figure. "gops" counts a multiplication and an addition as two.
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "backend/backend.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
+#include "bench/machine.h"
 
 static void *memory(size_t bytes)
 {
@@ -33,107 +22,60 @@ static void *memory(size_t bytes)
 
 // ---- What the machine has ------------------------------------------------------------------------------------------
 
-enum { PEAK_ROUNDS = 4000000, SUM_PARTS = 64 };
-static const size_t sum_bytes = (size_t)512 << 20;
-
-typedef struct Machine {
-    uint8_t *buffer;
-    _Atomic uint64_t sink;
-    CpuLevel level;
-} Machine;
-
-static void sum_part(void *arg, int64_t part)
-{
-    Machine *m = arg;
-    size_t each = sum_bytes / SUM_PARTS / 8;
-    const uint64_t *at = (const uint64_t *)(const void *)m->buffer + (size_t)part * each;
-    uint64_t s[8] = { 0 };
-    for (size_t i = 0; i < each; i += 8)
-        for (int l = 0; l < 8; l++) s[l] += at[i + (size_t)l];
-    uint64_t sum = 0;
-    for (int l = 0; l < 8; l++) sum += s[l];
-    atomic_fetch_add(&m->sink, sum);
-}
+enum { PEAK_ROUNDS = 200000, PEAK_TRIES = 30, READ_TRIES = 8 };
 
 #if defined(__x86_64__)
-#define PEAK(name, target_, vector, zero, set, step)                                                                   \
-    __attribute__((target(target_))) static uint64_t name(void)                                                        \
+// Loops of twelve independent multiply-adds, enough to hide their latency. Whatever the registers hold takes the same time.
+#define TWELVE(OP) OP("2") OP("3") OP("4") OP("5") OP("6") OP("7") OP("8") OP("9") OP("10") OP("11") OP("12") OP("13")
+#define PEAK(name, OP)                                                                                                 \
+    static void name(void)                                                                                             \
     {                                                                                                                  \
-        vector a[12], b = set, c = set;                                                                                \
-        for (int i = 0; i < 12; i++) a[i] = zero;                                                                      \
-        for (int r = 0; r < PEAK_ROUNDS; r++) {                                                                        \
-            _Pragma("GCC unroll 12") for (int i = 0; i < 12; i++) a[i] = step;                                         \
-            __asm__ volatile("" : "+x"(b), "+x"(c));                                                                   \
-        }                                                                                                              \
-        uint64_t sum = 0;                                                                                              \
-        const uint8_t *at = (const uint8_t *)a;                                                                        \
-        for (size_t i = 0; i < sizeof a; i++) sum += at[i];                                                            \
-        return sum;                                                                                                    \
+        int64_t rounds = PEAK_ROUNDS;                                                                                  \
+        __asm__ volatile("1:\n" TWELVE(OP) "dec %0\n\tjnz 1b"                                                          \
+                         : "+r"(rounds)                                                                                \
+                         :                                                                                             \
+                         : "cc", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",     \
+                           "xmm12", "xmm13", "xmm14", "xmm15");                                                        \
     }
-PEAK(float_256, "avx2,fma", __m256, _mm256_setzero_ps(), _mm256_set1_ps(1.0f), _mm256_fmadd_ps(b, c, a[i]))
-PEAK(int_256, "avx2", __m256i, _mm256_setzero_si256(), _mm256_set1_epi8(1),
-     _mm256_add_epi32(a[i], _mm256_madd_epi16(_mm256_maddubs_epi16(b, c), c)))
-PEAK(int_512, "avx512f,avx512bw", __m512i, _mm512_setzero_si512(), _mm512_set1_epi8(1),
-     _mm512_add_epi32(a[i], _mm512_madd_epi16(_mm512_maddubs_epi16(b, c), c)))
-
-__attribute__((target("avx512f"))) static uint64_t float_512(void)
-{
-    __m512 a[12], b = _mm512_set1_ps(1.0f), c = b;
-    for (int i = 0; i < 12; i++) a[i] = _mm512_setzero_ps();
-    for (int r = 0; r < PEAK_ROUNDS; r++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) a[i] = _mm512_fmadd_ps(b, c, a[i]);
-        __asm__ volatile("" : "+v"(b), "+v"(c));
-    }
-    float sum = 0;
-    for (int i = 0; i < 12; i++) sum += _mm512_reduce_add_ps(a[i]);
-    return (uint64_t)sum;
-}
-
-__attribute__((target("avx512f,avx512vnni"))) static uint64_t vnni_512(void)
-{
-    __m512i a[12], b = _mm512_set1_epi8(1), c = b;
-    for (int i = 0; i < 12; i++) a[i] = _mm512_setzero_si512();
-    for (int r = 0; r < PEAK_ROUNDS; r++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) a[i] = _mm512_dpbusd_epi32(a[i], b, c);
-        __asm__ volatile("" : "+v"(b), "+v"(c));
-    }
-    int32_t sum = 0;
-    for (int i = 0; i < 12; i++) sum += _mm512_reduce_add_epi32(a[i]);
-    return (uint64_t)sum;
-}
-
-__attribute__((target("avx2,avxvnni"))) static uint64_t vnni_256(void)
-{
-    __m256i a[12], b = _mm256_set1_epi8(1), c = b;
-    for (int i = 0; i < 12; i++) a[i] = _mm256_setzero_si256();
-    for (int r = 0; r < PEAK_ROUNDS; r++) {
-#pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) a[i] = _mm256_dpbusd_avx_epi32(a[i], b, c);
-        __asm__ volatile("" : "+x"(b), "+x"(c));
-    }
-    int32_t sum = 0;
-    for (int i = 0; i < 12; i++) sum += _mm256_extract_epi32(a[i], 0) + _mm256_extract_epi32(a[i], 4);
-    return (uint64_t)sum;
-}
+#define FLOAT_256(r) "vfmadd231ps %%ymm0, %%ymm1, %%ymm" r "\n\t"
+#define FLOAT_512(r) "vfmadd231ps %%zmm0, %%zmm1, %%zmm" r "\n\t"
+#define VNNI_256(r) "%{vex%} vpdpbusd %%ymm0, %%ymm1, %%ymm" r "\n\t"
+#define VNNI_512(r) "vpdpbusd %%zmm0, %%zmm1, %%zmm" r "\n\t"
+#define INT_256(r)                                                                                                     \
+    "vpmaddubsw %%ymm0, %%ymm1, %%ymm14\n\tvpmaddwd %%ymm0, %%ymm14, %%ymm14\n\tvpaddd %%ymm14, %%ymm" r ", %%ymm" r   \
+    "\n\t"
+#define INT_512(r)                                                                                                     \
+    "vpmaddubsw %%zmm0, %%zmm1, %%zmm14\n\tvpmaddwd %%zmm0, %%zmm14, %%zmm14\n\tvpaddd %%zmm14, %%zmm" r ", %%zmm" r   \
+    "\n\t"
+PEAK(float_256, FLOAT_256)
+PEAK(float_512, FLOAT_512)
+PEAK(vnni_256, VNNI_256)
+PEAK(vnni_512, VNNI_512)
+PEAK(int_256, INT_256)
+PEAK(int_512, INT_512)
 
 static void float_part(void *arg, int64_t part)
 {
     (void)part;
-    Machine *m = arg;
-    atomic_fetch_add(&m->sink, m->level >= CPU_AVX512 ? float_512() : float_256());
+    const CpuLevel *level = arg;
+    if (*level >= CPU_AVX512)
+        float_512();
+    else
+        float_256();
 }
 
 static void int_part(void *arg, int64_t part)
 {
     (void)part;
-    Machine *m = arg;
-    uint64_t (*f)(void) = m->level >= CPU_AVX512VNNI ? vnni_512
-                          : m->level == CPU_AVX512   ? int_512
-                          : m->level == CPU_AVX2VNNI ? vnni_256
-                                                     : int_256;
-    atomic_fetch_add(&m->sink, f());
+    const CpuLevel *level = arg;
+    if (*level >= CPU_AVX512VNNI)
+        vnni_512();
+    else if (*level == CPU_AVX512)
+        int_512();
+    else if (*level == CPU_AVX2VNNI)
+        vnni_256();
+    else
+        int_256();
 }
 #endif
 
@@ -141,32 +83,28 @@ typedef struct Bounds {
     double read_gb, int_gops, float_gops;
 } Bounds;
 
-static double best_of(Pool *pool, PoolTask *task, Machine *m, int64_t parts)
+static double best_of(Pool *pool, PoolTask *task, CpuLevel level, int64_t parts)
 {
     double best = INFINITY;
-    for (int i = 0; i < 4; i++) {
-        double start = now();
-        pool_run(pool, task, m, parts);
-        best = fmin(best, now() - start);
+    for (int i = 0; i < PEAK_TRIES; i++) {
+        double start = bench_seconds();
+        pool_run(pool, task, &level, parts);
+        best = fmin(best, bench_seconds() - start);
     }
     return best;
 }
 
 static Bounds measure(Backend *b)
 {
-    Machine m = { .buffer = memory(sum_bytes), .level = b->level };
-    memset(m.buffer, 1, sum_bytes);
-    Bounds out = { 0 };
-    out.read_gb = (double)sum_bytes / best_of(b->pool, sum_part, &m, SUM_PARTS) * 1e-9;
+    Bounds out = { .read_gb = bench_bandwidth(b->pool, READ_TRIES) * 1e-9 };
 #if defined(__x86_64__)
     if (b->level >= CPU_AVX2) {
         double lanes = b->level >= CPU_AVX512 ? 16 : 8, threads = pool_threads(b->pool);
         double operations = 12.0 * PEAK_ROUNDS * 2 * threads * lanes;
-        out.float_gops = operations / best_of(b->pool, float_part, &m, pool_threads(b->pool)) * 1e-9;
-        out.int_gops = 4 * operations / best_of(b->pool, int_part, &m, pool_threads(b->pool)) * 1e-9;
+        out.float_gops = operations / best_of(b->pool, float_part, b->level, pool_threads(b->pool)) * 1e-9;
+        out.int_gops = 4 * operations / best_of(b->pool, int_part, b->level, pool_threads(b->pool)) * 1e-9;
     }
 #endif
-    free(m.buffer);
     printf("{\"bench\": \"machine\", \"level\": \"%s\", \"threads\": %d, \"read_gb_s\": %.1f, \"int8_gops\": %.0f, "
            "\"f32_gops\": %.0f}\n",
            b->name, pool_threads(b->pool), out.read_gb, out.int_gops, out.float_gops);
@@ -196,9 +134,9 @@ static double time_linear(Backend *b, float *y, const Rows *x, const Matrix *w, 
 {
     double best = INFINITY, total = 0.0;
     for (int round = 0; round < 40 && (total < 0.4 || round < 3); round++) {
-        double start = now();
+        double start = bench_seconds();
         for (int i = 0; i < copies; i++) b->linear(b, y, w->rows, x, &w[i], NULL);
-        double took = (now() - start) / copies;
+        double took = (bench_seconds() - start) / copies;
         best = fmin(best, took);
         total += took * copies;
     }
@@ -253,9 +191,9 @@ static void bench_attend(Backend *b, KvType type, int64_t T, int64_t keys)
     };
     double best = INFINITY, total = 0.0;
     for (int round = 0; round < 200 && (total < 0.2 || round < 3); round++) {
-        double start = now();
+        double start = bench_seconds();
         b->attend(b, out, &in);
-        best = fmin(best, now() - start);
+        best = fmin(best, bench_seconds() - start);
         total += best;
     }
     double pairs = (double)T * (double)(keys - T) + (double)T * (double)(T + 1) / 2;

@@ -54,15 +54,6 @@ INLINE Stored stored_at(const KvView *view, int64_t position, int64_t count, int
                      .type = view->type };
 }
 
-// Calls the rows of a block to come: each head reads a short piece of every row, which the processor's own prefetch sees late.
-static void fetch_rows(const Stored *s)
-{
-    int64_t size = s->type == KV_F32 ? 4 : s->type == KV_BF16 ? 2 : 1;
-    for (int64_t j = 0; j < s->count; j++)
-        for (int64_t i = 0; i < s->d * size; i += 64)
-            _mm_prefetch((const void *)(s->at + (size_t)j * s->stride + s->first * size + i), _MM_HINT_T0);
-}
-
 INLINE float stored_scale(const Stored *s, const uint8_t *row, int64_t element)
 {
     float scale;
@@ -304,7 +295,7 @@ static void mix_together(const Pair *pairs, float (*s)[ATTEND_BLOCK], const Bloc
     }
 }
 
-static void run_block(Block *b, Pair *pairs, const AttendTile *tile, int64_t position, int64_t last, int64_t kv)
+static void run_block(Block *b, Pair *pairs, const AttendTile *tile, int64_t position, int64_t kv)
 {
     const AttendIn *in = tile->in;
     const AttendSpan *span = tile->span;
@@ -313,12 +304,6 @@ static void run_block(Block *b, Pair *pairs, const AttendTile *tile, int64_t pos
     int64_t count = span->keys - position < ATTEND_BLOCK ? span->keys - position : ATTEND_BLOCK;
     set_visible(pairs, tile, position, count);
     Stored k = stored_at(&span->k, position, count, kv, in->d_k), v = stored_at(&span->v, position, count, kv, in->d_v);
-    if (position + ATTEND_BLOCK < last) {
-        Stored next_k = stored_at(&span->k, position + ATTEND_BLOCK, ATTEND_BLOCK, kv, in->d_k);
-        Stored next_v = stored_at(&span->v, position + ATTEND_BLOCK, ATTEND_BLOCK, kv, in->d_v);
-        fetch_rows(&next_k);
-        fetch_rows(&next_v);
-    }
     turn_keys(b, &k);
     for (int64_t p = 0, together; p < total; p += together ? together : 1) {
         together = pairs_together(pairs + p, total - p, false);
@@ -351,8 +336,8 @@ static void attend(const AttendTile *tile, void *slot)
     int64_t first, last, other; // keys of the whole tile: its first query sees the earliest, its last query the latest
     attend_visible(in, span, tile->query, &first, &other);
     attend_visible(in, span, tile->query + tile->queries - 1, &other, &last);
-    for (int64_t position = first / ATTEND_BLOCK * ATTEND_BLOCK; position < last; position += ATTEND_BLOCK)
-        run_block(&b, pairs, tile, position, last, kv);
+    first = first / ATTEND_BLOCK * ATTEND_BLOCK;
+    for (int64_t position = first; position < last; position += ATTEND_BLOCK) run_block(&b, pairs, tile, position, kv);
     for (int64_t p = 0; p < total; p++) {
         int64_t row = (span->row + tile->query + p / tile->heads) * in->heads + tile->head + p % tile->heads;
         float *out = tile->out + row * in->d_v;
