@@ -17,11 +17,14 @@ struct Regex {
 
 struct RegexRun {
     pcre2_match_data *data;
-    pcre2_match_context *context; // with the large stack; made when the small one does not do
+    pcre2_match_context *context; // limits, and the large stack once it was needed
     pcre2_jit_stack *stack;
 };
 
 enum { STACK_BYTES = 64 << 20, PATTERN_LIMIT = 64 << 10 };
+
+// Backtracking steps of one match: patterns that explode end here, one match as long as the text does not.
+enum { STEPS = 10000000, STEPS_PER_BYTE = 100 };
 
 #define SPACES "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 #define NO_SPACES                                                                                                      \
@@ -306,8 +309,9 @@ Err regex_run_new(RegexRun **out)
     *out = NULL;
     RegexRun *run = calloc(1, sizeof *run);
     if (run) run->data = pcre2_match_data_create(1, NULL);
-    if (!run || !run->data) {
-        free(run);
+    if (run) run->context = pcre2_match_context_create(NULL);
+    if (!run || !run->data || !run->context) {
+        regex_run_free(run);
         return err_memory("tokenizing");
     }
     *out = run;
@@ -326,14 +330,8 @@ void regex_run_free(RegexRun *run)
 // Compiled code runs on 32 KiB of the machine's stack until a match needs more.
 static bool large_stack(RegexRun *run)
 {
-    if (run->stack) return true;
-    run->context = pcre2_match_context_create(NULL);
-    run->stack = run->context ? pcre2_jit_stack_create(1 << 20, STACK_BYTES, NULL) : NULL;
-    if (!run->stack) {
-        pcre2_match_context_free(run->context);
-        run->context = NULL;
-        return false;
-    }
+    if (!run->stack) run->stack = pcre2_jit_stack_create(1 << 20, STACK_BYTES, NULL);
+    if (!run->stack) return false;
     pcre2_jit_stack_assign(run->context, NULL, run->stack);
     return true;
 }
@@ -342,13 +340,17 @@ int regex_find(const Regex *regex, RegexRun *run, Str text, size_t from, size_t 
 {
     PCRE2_SPTR subject = (PCRE2_SPTR)text.at;
     int rc = PCRE2_ERROR_JIT_STACKLIMIT;
+    size_t steps =
+        STEPS + STEPS_PER_BYTE * (text.n < UINT32_MAX / 2 / STEPS_PER_BYTE ? text.n : UINT32_MAX / 2 / STEPS_PER_BYTE);
+    pcre2_set_match_limit(run->context, (uint32_t)steps);
     if (regex->jit) {
         rc = pcre2_jit_match(regex->code, subject, text.n, from, 0, run->data, run->context);
         if (rc == PCRE2_ERROR_JIT_STACKLIMIT && large_stack(run))
             rc = pcre2_jit_match(regex->code, subject, text.n, from, 0, run->data, run->context);
     }
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc = pcre2_match(regex->code, subject, text.n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, run->data, NULL);
+        rc =
+            pcre2_match(regex->code, subject, text.n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, run->data, run->context);
     if (rc == PCRE2_ERROR_NOMATCH) return 0;
     if (rc < 0) return -1;
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(run->data);
