@@ -357,7 +357,7 @@ static Value eval_slice(Run *r, const Node *n, Value of, Frame *f)
     if (of.kind == V_UNDEFINED) return jinja_use_undefined(r, of);
     if (of.kind == V_TEXT || of.kind == V_LIST || of.kind == V_TUPLE || of.kind == V_RANGE)
         return jinja_slice(r, of, start, stop, step);
-    return jinja_undefined(r, str("slice"), jinja_type(of));
+    return jinja_fail(r, ERR_FORMAT, "'%s' object cannot be sliced", jinja_type(of));
 }
 
 static Value eval_item(Run *r, const Node *n, Frame *f)

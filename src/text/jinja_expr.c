@@ -320,6 +320,7 @@ static Str dotted_name(Parser *p)
     jinja_advance(p);
     while (p->now.kind == T_DOT && p->ahead.kind == T_NAME) {
         jinja_advance(p);
+        if (p->now.kind != T_NAME) break; // a failure
         name.n = (size_t)(p->now.text.at + p->now.text.n - name.at);
         jinja_advance(p);
     }

@@ -49,11 +49,14 @@ static Value fold_case(Run *r, Value v, bool sensitive)
     return v.kind == V_TEXT && !sensitive ? jinja_case(r, v.text, CASE_LOWER) : v;
 }
 
-// A list of keys for sort(attribute='a,b'): one tuple each.
+// The keys of sort(attribute='a,b') as a tuple: as its elements, equal ones are never asked for their order.
 static Value sort_key(Run *r, Value item, Value attribute, bool sensitive)
 {
-    if (attribute.kind != V_TEXT || !memchr(attribute.text->at, ',', attribute.text->n))
-        return fold_case(r, get_path(r, item, attribute, NOTHING), sensitive);
+    if (attribute.kind != V_TEXT) {
+        List *one = jinja_list_new(r, 1);
+        if (one) one->at[0] = fold_case(r, get_path(r, item, attribute, NOTHING), sensitive);
+        return jinja_list(V_TUPLE, one);
+    }
     const Text *t = attribute.text;
     size_t count = 1, i = 0;
     for (size_t at = 0; at < t->n; at++) count += t->at[at] == ',';
@@ -121,7 +124,7 @@ static Value filter_reverse(Run *r, Value self, const Value *a, const Args *args
     const List *from = jinja_iterate(r, self);
     List *list = from ? jinja_list_new(r, from->n) : NULL;
     for (size_t i = 0; list && i < list->n; i++) list->at[i] = from->at[from->n - 1 - i];
-    return jinja_list(V_STREAM, list);
+    return jinja_list(self.kind == V_STREAM ? V_LIST : V_STREAM, list); // what has no reversed() is copied
 }
 
 static Value filter_join(Run *r, Value self, const Value *a, const Args *args)

@@ -110,7 +110,9 @@ static Value filter_indent(Run *r, Value self, const Value *a, const Args *args)
     (void)args;
     int64_t width = 4;
     bool first = jinja_true(r, a[1]), blank = jinja_true(r, a[2]);
-    const Text *t = jinja_soft(r, self), *by = a[0].kind == V_TEXT ? a[0].text : NULL;
+    if (self.kind == V_UNDEFINED) return jinja_use_undefined(r, self);
+    if (self.kind != V_TEXT) return jinja_fail(r, ERR_FORMAT, "indent takes a string, not %s", jinja_type(self));
+    const Text *t = self.text, *by = a[0].kind == V_TEXT ? a[0].text : NULL;
     if (!by && a[0].kind != V_ABSENT && !jinja_need_int(r, a[0], &width)) return NOTHING;
     Maker ended = { .r = r };
     jinja_put_text(&ended, t);
@@ -135,11 +137,13 @@ static Value filter_truncate(Run *r, Value self, const Value *a, const Args *arg
     const Text *t = self.kind == V_TEXT ? self.text : NULL;
     Value end = a[2].kind == V_ABSENT ? jinja_literal(r, "...") : a[2];
     if (!jinja_index(r, a[0], 255, &length) || !jinja_index(r, a[3], 5, &leeway)) return NOTHING;
-    if (!t || end.kind != V_TEXT)
-        return jinja_fail(r, ERR_FORMAT, "truncate takes strings, not %s", jinja_type(t ? end : self));
+    if (end.kind != V_TEXT) return jinja_fail(r, ERR_FORMAT, "truncate takes a string as end, not %s", jinja_type(end));
     if (length < end.text->chars || leeway < 0)
         return jinja_fail(r, ERR_FORMAT, "truncate needs room for its end and no negative leeway");
-    if (leeway > INT32_MAX || t->chars - leeway <= length) return self;
+    Value chars = jinja_length(r, self);
+    if (jinja_failed(r)) return NOTHING;
+    if (leeway > INT32_MAX || chars.integer - leeway <= length) return self;
+    if (!t) return jinja_fail(r, ERR_FORMAT, "truncate takes a string, not %s", jinja_type(self));
     size_t stop = jinja_offset(r, t, length - end.text->chars);
     bool kill = jinja_true(r, a[1]);
     int64_t space = kill ? -1 : jinja_find_last(r, t, str(" "), stop);

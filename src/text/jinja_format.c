@@ -342,7 +342,8 @@ Value jinja_percent(Run *r, const Text *format, Value values)
         p.at = stop + (hit != NULL);
         if (hit) percent_one(&p);
     }
-    size_t given = values.kind == V_TUPLE ? values.list->n : values.kind == V_DICT || values.kind == V_LIST ? 0 : 1;
+    bool whole = values.kind == V_DICT || values.kind == V_LIST || values.kind == V_UNDEFINED; // may go unused
+    size_t given = values.kind == V_TUPLE ? values.list->n : whole ? 0 : 1;
     if (p.taken < given && !p.named) jinja_fail(r, ERR_FORMAT, "not all arguments converted during string formatting");
     return jinja_made(&p.m);
 }
