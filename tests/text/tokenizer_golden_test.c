@@ -212,11 +212,74 @@ static void every_trait_gives_the_reference_ids_and_texts(void **state)
     }
 }
 
+// The metadata that a converter makes of a tokenizer.json: tokens by id, their types, merges as "a b".
+static json_t *gguf_of(const json_t *file, const char *pre)
+{
+    const json_t *model = json_object_get(file, "model"), *vocab = json_object_get(model, "vocab"), *value;
+    const json_t *added = json_object_get(file, "added_tokens");
+    size_t count = json_object_size(vocab), i;
+    json_array_foreach (added, i, value) {
+        size_t id = (size_t)json_integer_value(json_object_get(value, "id"));
+        if (id >= count) count = id + 1;
+    }
+    json_t *tokens = json_array(), *types = json_array(), *merges = json_array();
+    for (i = 0; i < count; i++) {
+        json_array_append_new(tokens, json_string(""));
+        json_array_append_new(types, json_integer(1));
+    }
+    const char *key;
+    json_object_foreach ((json_t *)(uintptr_t)vocab, key, value)
+        json_array_set_new(tokens, (size_t)json_integer_value(value), json_string(key));
+    json_array_foreach (added, i, value) {
+        size_t id = (size_t)json_integer_value(json_object_get(value, "id"));
+        json_array_set(tokens, id, json_object_get(value, "content"));
+        json_array_set_new(types, id, json_integer(json_is_true(json_object_get(value, "special")) ? 3 : 4));
+    }
+    json_array_foreach (json_object_get(model, "merges"), i, value) {
+        const char *left = json_string_value(json_array_get(value, 0)),
+                   *right = json_string_value(json_array_get(value, 1));
+        if (json_is_array(value))
+            json_array_append_new(merges, json_sprintf("%s %s", left, right));
+        else
+            json_array_append(merges, (json_t *)(uintptr_t)value);
+    }
+    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "tokenizer.ggml.model", "gpt2", "tokenizer.ggml.pre", pre,
+                     "tokenizer.ggml.tokens", tokens, "tokenizer.ggml.token_type", types, "tokenizer.ggml.merges",
+                     merges);
+}
+
+static void a_family_s_gguf_gives_the_same_ids_as_its_json(void **state)
+{
+    (void)state;
+    static const char *const pairs[][2] = { { "hyperclovax", "hyperclovax" },
+                                            { "solar_open", "solar-open" },
+                                            { "exaone_moe", "exaone-moe" },
+                                            { "exaone4", "exaone4" } };
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        Buf text = read_file(pairs[i][0], "tokenizer.json");
+        json_t *file = json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL), *object = gguf_of(file, pairs[i][1]);
+        assert_non_null(object);
+        Arena arena = arena_new("test");
+        Meta *meta;
+        Tokenizer *t;
+        Err e = meta_from_json(&meta, &arena, object, pairs[i][1]);
+        if (!e.code) e = tokenizer_from_gguf(&t, meta);
+        if (e.code) fail_msg("%s", e.text);
+        each_line(pairs[i][0], "cases.jsonl", t, check_case);
+        tokenizer_free(t);
+        arena_free(&arena);
+        json_decref(object);
+        json_decref(file);
+        buf_free(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_family_gives_the_reference_ids_and_texts),
         cmocka_unit_test(every_family_takes_long_texts),
+        cmocka_unit_test(a_family_s_gguf_gives_the_same_ids_as_its_json),
         cmocka_unit_test(every_trait_gives_the_reference_ids_and_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
