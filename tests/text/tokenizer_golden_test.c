@@ -261,7 +261,7 @@ static void a_family_s_gguf_gives_the_same_ids_as_its_json(void **state)
         assert_non_null(object);
         Arena arena = arena_new("test");
         Meta *meta;
-        Tokenizer *t;
+        Tokenizer *t = NULL;
         Err e = meta_from_json(&meta, &arena, object, pairs[i][1]);
         if (!e.code) e = tokenizer_from_gguf(&t, meta);
         if (e.code) fail_msg("%s", e.text);
