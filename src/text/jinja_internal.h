@@ -422,7 +422,7 @@ Value jinja_eval(Run *r, const Node *n, Frame *f);
 Value jinja_get(Run *r, Value of, const Text *key); // a.b
 Value jinja_item(Run *r, Value of, Value key);      // a[b]
 Value jinja_call(Run *r, Value fn, const Args *args);
-Value jinja_call_with_caller(Run *r, const Node *call, Frame *f, Value caller);
+Value jinja_call_with_caller(Run *r, const Node *n, Frame *f, Value caller);
 Value jinja_call_builtin(Run *r, const Builtin *b, Value self, const Args *args);
 Value jinja_apply_filters(Run *r, const Node *filter, Value inner, Frame *f); // of a filter block
 Value jinja_lookup(Run *r, Frame *f, const Text *name);                       // V_UNDEFINED if there is none
@@ -430,7 +430,7 @@ Value jinja_lookup(Run *r, Frame *f, const Text *name);                       //
 // jinja_math.c
 Value jinja_binary(Run *r, TokenKind op, Value a, Value b);
 Value jinja_negate(Run *r, Value v);
-Value jinja_slice(Run *r, Value of, Value start, Value stop, Value step);
+Value jinja_slice(Run *r, Value of, Value from, Value to, Value by);
 
 // jinja_exec.c
 void jinja_exec(Run *r, const Node *first, Frame *f);
