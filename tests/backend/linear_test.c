@@ -207,10 +207,35 @@ static void extreme_codes_do_not_saturate(void **state)
     for_each_level(extreme_codes_of);
 }
 
+// Integer sums are exact and the chain of multiply-adds is one and the same, so all fast levels give the same bits.
+static void fast_levels_agree_to_the_last_bit(void **state)
+{
+    (void)state, seed(9);
+    enum { ROWS = 37, COLS = 2304 };
+    for (size_t f = 0; f < COUNT(code_formats); f++)
+        for (int64_t T = 1; T <= 9; T += 8) {
+            Backend *scalar = open_level(CPU_SCALAR, 1);
+            Matrix w = random_matrix(code_formats[f], ROWS, COLS);
+            Rows x = random_rows(scalar, T, COLS, 2.0f);
+            float *y = random_floats(T * ROWS, 1.0f), *first = NULL;
+            for (int l = CPU_AVX2; l < CPU_LEVELS; l++) {
+                if (!cpu_level_runs((CpuLevel)l)) continue;
+                Backend *b = open_level((CpuLevel)l, 1);
+                b->linear(b, y, ROWS, &x, &w, NULL);
+                if (first) expect_same(y, first, T * ROWS, b->name);
+                if (!first) first = y, y = random_floats(T * ROWS, 1.0f);
+                backend_close(b);
+            }
+            free(y), free(first), free(x.x);
+            free_matrix(&w);
+            backend_close(scalar);
+        }
+}
+
 static void rows_alone_of(CpuLevel level)
 {
-    static const Dtype formats[] = { DTYPE_F32,  DTYPE_F16,  DTYPE_BF16, DTYPE_Q8_0,
-                                     DTYPE_Q4_1, DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K };
+    static const Dtype formats[] = { DTYPE_F32,  DTYPE_F16,  DTYPE_BF16, DTYPE_Q8_0, DTYPE_Q4_1,
+                                     DTYPE_Q4_0, DTYPE_Q5_1, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K };
     Backend *one = open_level(level, 1);
     for (size_t f = 0; f < COUNT(formats); f++) {
         int64_t T = 37, n = 512, rows = 83;
@@ -274,6 +299,7 @@ int main(void)
         cmocka_unit_test(the_two_forms_differ_by_at_most_half_a_step),
         cmocka_unit_test(linear_of_codes_matches_scalar_at_every_tail),
         cmocka_unit_test(extreme_codes_do_not_saturate),
+        cmocka_unit_test(fast_levels_agree_to_the_last_bit),
         cmocka_unit_test(linear_ignores_batch_mates_tiles_and_threads),
         cmocka_unit_test(rows_wider_than_a_panel_match_too),
     };

@@ -30,6 +30,15 @@ INLINE void f_store(float *at, F v)
 {
     _mm256_storeu_ps(at, v);
 }
+// Bytes of eight rows, with sign.
+INLINE F f_signed(const uint8_t at[16])
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_load_si128((const __m128i *)(const void *)at)));
+}
+INLINE F f_mul(F a, F b)
+{
+    return _mm256_mul_ps(a, b);
+}
 INLINE F f_add(F a, F b)
 {
     return _mm256_add_ps(a, b);
@@ -167,6 +176,14 @@ INLINE I nibble_sums(const uint8_t *code, size_t stride, const int8_t *q)
     I s = i_add(_mm256_unpacklo_epi32(z[0], z[1]), _mm256_unpackhi_epi32(z[0], z[1]));
     I t = i_add(_mm256_unpacklo_epi32(z[2], z[3]), _mm256_unpackhi_epi32(z[2], z[3]));
     return i_add(_mm256_unpacklo_epi64(s, t), _mm256_unpackhi_epi64(s, t));
+}
+
+// Sums of eight rows of 32 codes with 32 codes of x.
+INLINE void row_sums(const __m256i row[LANES], int bias, const int8_t *q, I *low, I *high)
+{
+    I z[8], x = load_row((const uint8_t *)q);
+    for (int i = 0; i < 8; i++) z[i] = dot4(i_zero(), _mm256_xor_si256(row[i], _mm256_set1_epi8((char)bias)), x);
+    sums_to_lanes(z, low, high);
 }
 
 #endif

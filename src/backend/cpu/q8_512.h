@@ -30,6 +30,15 @@ INLINE void f_store(float *at, F v)
 {
     _mm512_storeu_ps(at, v);
 }
+// Bytes of sixteen rows, with sign.
+INLINE F f_signed(const uint8_t at[16])
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_load_si128((const __m128i *)(const void *)at)));
+}
+INLINE F f_mul(F a, F b)
+{
+    return _mm512_mul_ps(a, b);
+}
 INLINE F f_add(F a, F b)
 {
     return _mm512_add_ps(a, b);
@@ -191,6 +200,17 @@ INLINE I nibble_sums(const uint8_t *code, size_t stride, const int8_t *q)
     I s = i_add(_mm512_unpacklo_epi32(z[0], z[1]), _mm512_unpackhi_epi32(z[0], z[1]));
     I t = i_add(_mm512_unpacklo_epi32(z[2], z[3]), _mm512_unpackhi_epi32(z[2], z[3]));
     return i_add(_mm512_unpacklo_epi64(s, t), _mm512_unpackhi_epi64(s, t));
+}
+
+// Sums of sixteen rows of 32 codes with 32 codes of x.
+INLINE void row_sums(const __m256i row[LANES], int bias, const int8_t *q, I *low, I *high)
+{
+    I z[8], x = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)q));
+    for (int i = 0; i < 8; i++) {
+        I w = two_rows(row[row_low(i)], row[row_low(i) + 4]);
+        z[i] = dot4(i_zero(), _mm512_xor_si512(w, _mm512_set1_epi8((char)bias)), x);
+    }
+    sums_to_lanes(z, low, high);
 }
 
 #endif

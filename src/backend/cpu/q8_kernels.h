@@ -109,6 +109,8 @@ INLINE void panel_put(Panel *p, int v, int64_t block, const __m256i row[LANES], 
     for (int k = 0; k < 8; k++) i_store(p->code[v][block * 8 + k], out[k]);
 }
 
+#include "backend/cpu/q8_formats.h"
+
 static void panel_q8_0(Panel *p, int v, const uint8_t *const at[LANES], int64_t blocks)
 {
     p->bias = CODE_BIAS;
@@ -172,6 +174,8 @@ static void panel_fill(Panel *p, int v, const Matrix *w, int64_t first, int64_t 
         panel_q8_0(p, v, at, n / QUANT_BLOCK);
     else if (w->format == DTYPE_Q4_1)
         panel_q4_1(p, v, at, n / QUANT_BLOCK);
+    else if (has_fast_codes(w->format))
+        panel_by_format(p, v, at, n, w->format);
     else
         panel_unpack(p, v, f, at, n);
 }
@@ -288,6 +292,14 @@ static void q8_rows(const LinearJob *job, int64_t first, int64_t rows, void *slo
             if (job->bias) acc = f_add(acc, f_load(job->bias + r));
             f_store(job->y + t * job->y_stride + r, acc);
         }
+    for (; job->x->T == 1 && has_fast_codes(w->format) && r < end; r += LANES) {
+        const uint8_t *row[LANES];
+        for (int i = 0; i < LANES; i++) row[i] = panel_row(w, r + i, end);
+        F acc = direct_by_format(row, w, token_of(job->x, 0));
+        Mask mask = mask_first(end - r);
+        if (job->bias) acc = f_add(acc, f_load_mask(job->bias + r, mask));
+        f_store_mask(job->y + r, mask, acc);
+    }
     for (; r < end; r += PANEL_ROWS) panel_rows(job, r, end, slot);
 }
 
