@@ -36,7 +36,7 @@ def halves(rng, n):
 
 def block_format(rng, kind):
     elements, size = GGML_QUANT_SIZES[kind]
-    n = 32 if elements <= 64 else 8
+    n = 32 if elements <= 64 else 6
     blocks = rng.integers(0, 256, (n, size), dtype=np.uint8)
     blocks[0, :], blocks[1, :] = 0xFF, 0x00  # all codes largest, all codes least
     for at in HALVES[kind]:

@@ -54,6 +54,17 @@ Err checkpoint_fingerprint(const Checkpoint *checkpoint, uint8_t out[16]);
 // for any other rank or slice.
 Matrix stored_matrix(const Checkpoint *checkpoint, const Stored *stored, int64_t slice);
 
+// Weights that are several stored tensors: codes, and companions (scales, zeros, ...) beside them. The tensor of the codes of the
+// weight "X.weight": that tensor itself, or "X.weight_packed" or "X.qweight"; NULL: absent.
+const Stored *checkpoint_find_weight(const Checkpoint *checkpoint, Str name);
+// The weight whose companion this tensor is; NULL: of none.
+const Stored *checkpoint_owner(const Checkpoint *checkpoint, const Stored *companion);
+// The weight of these codes, of rank 2, or slice [i] of rank 3. Rows and cols are those of the weight, not of the packed codes. What
+// a Matrix has besides its codes is in `arena`. Errors name the tensor that is missing or does not fit.
+Err checkpoint_matrix(Matrix *out, Arena *arena, const Checkpoint *checkpoint, const Stored *codes, int64_t slice);
+// ERR_UNSUPPORTED where config.json names a way of quantising that is not read here.
+Err checkpoint_quantization(const Checkpoint *checkpoint);
+
 // ---- Writing -------------------------------------------------------------------------------------------------------
 
 typedef struct TensorOut {

@@ -59,4 +59,12 @@ Err stored_check_apart(const StoredList *list, const char *source);
 // Of a list sorted by name: no name twice. Names the files.
 Err stored_check_names(const StoredList *list, const File *files);
 
+// Below config.json's quantization_config; never of a GGUF file.
+const MetaValue *quantization_find(const Checkpoint *c, const char *key);
+Str quantization_text(const Checkpoint *c, const char *key); // empty: absent
+int64_t quantization_int(const Checkpoint *c, const char *key, int64_t otherwise);
+void quantization_block(const Checkpoint *c,
+                        int64_t block[2]); // rows and columns that share a scale; 128 where it is not said
+Err quantization_ignores(bool *out, const Checkpoint *c, Str module); // true: its weights are as they are
+
 #endif

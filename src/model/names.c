@@ -87,7 +87,7 @@ const Stored *slot_find(const Family *family, const Checkpoint *checkpoint, Slot
     for (const Name *const *table = tables_of(family, checkpoint->kind); *table; table++)
         for (const Name *n = *table; n->pattern; n++) {
             if (n->slot != slot || !spell(name, sizeof name, n->pattern, layer, expert)) continue;
-            const Stored *found = checkpoint_find(checkpoint, str(name));
+            const Stored *found = checkpoint_find_weight(checkpoint, str(name));
             if (found) return found;
         }
     return NULL;

@@ -41,17 +41,22 @@ static void put_shape(char *out, size_t room, const int64_t *shape, int rank)
     out[n] = 0;
 }
 
+static void say_misshapen(Binder *b, const Stored *s, const int64_t *shape, int rank, const int64_t *wanted,
+                          int wanted_rank)
+{
+    char has[120], wants[120];
+    put_shape(has, sizeof has, shape, rank);
+    put_shape(wants, sizeof wants, wanted, wanted_rank);
+    report_add(b->report, "tensor %.*s has shape [%s], expected [%s]", (int)(s->name.n < 120 ? s->name.n : 120),
+               s->name.at, has, wants);
+}
+
 static bool shape_is(Binder *b, const Stored *s, const int64_t *shape, int rank)
 {
     bool same = s->rank == rank;
     for (int i = 0; same && i < rank; i++) same = s->shape[i] == shape[i];
-    if (same) return true;
-    char has[120], wants[120];
-    put_shape(has, sizeof has, s->shape, s->rank);
-    put_shape(wants, sizeof wants, shape, rank);
-    report_add(b->report, "tensor %.*s has shape [%s], expected [%s]", (int)(s->name.n < 120 ? s->name.n : 120),
-               s->name.at, has, wants);
-    return false;
+    if (!same) say_misshapen(b, s, s->shape, s->rank, shape, rank);
+    return same;
 }
 
 static const Stored *take(Binder *b, Slot slot, int64_t layer, int64_t expert)
@@ -84,16 +89,17 @@ static const float *vector(Binder *b, Slot slot, int64_t layer, int64_t n)
     return out;
 }
 
-static bool matrix_format_runs(Binder *b, const Stored *s)
+// The weight at `s`, or its slice, if it has this shape: not that of its codes, which may be packed. Absent otherwise.
+static Matrix weight(Binder *b, const Stored *s, int64_t slice, int64_t rows, int64_t cols)
 {
-    static const bool refused[DTYPE_COUNT] = {
-        [DTYPE_I8] = true,  [DTYPE_U8] = true,  [DTYPE_I16] = true,  [DTYPE_I32] = true,
-        [DTYPE_I64] = true, [DTYPE_F64] = true, [DTYPE_BOOL] = true, [DTYPE_F8_E8M0] = true,
-    };
-    if (!refused[s->dtype]) return true;
-    report_add(b->report, "tensor %.*s is stored as %s, which is no format for weights", (int)s->name.n, s->name.at,
-               format_of(s->dtype)->name);
-    return false;
+    Matrix m = { 0 };
+    Err e = checkpoint_matrix(&m, b->arena, b->checkpoint, s, slice);
+    if (e.code == ERR_MEMORY) b->no_memory = true;
+    if (e.code) report_add(b->report, "%s", e.text);
+    if (e.code) return (Matrix){ 0 };
+    if (m.rows == rows && m.cols == cols) return m;
+    say_misshapen(b, s, (int64_t[]){ m.rows, m.cols }, 2, (int64_t[]){ rows, cols }, 2);
+    return (Matrix){ 0 };
 }
 
 static Matrix matrix(Binder *b, Slot slot, int64_t layer, int64_t expert, int64_t rows, int64_t cols)
@@ -103,17 +109,24 @@ static Matrix matrix(Binder *b, Slot slot, int64_t layer, int64_t expert, int64_
         say_missing(b, slot, layer, expert);
         return (Matrix){ 0 };
     }
-    if (!shape_is(b, s, (int64_t[]){ rows, cols }, 2) || !matrix_format_runs(b, s)) return (Matrix){ 0 };
-    return stored_matrix(b->checkpoint, s, 0);
+    if (s->rank != 2) {
+        shape_is(b, s, (int64_t[]){ rows, cols }, 2);
+        return (Matrix){ 0 };
+    }
+    return weight(b, s, 0, rows, cols);
 }
 
 // All experts of one kind, kept as one tensor [E, rows, cols]; *out gets rows [row0, row0 + out_rows) of each.
 static void fused(Binder *b, Matrix *out, const Stored *s, int64_t rows, int64_t cols, int64_t row0, int64_t out_rows)
 {
     int64_t experts = b->r->router.experts;
-    if (!shape_is(b, s, (int64_t[]){ experts, rows, cols }, 3) || !matrix_format_runs(b, s)) return;
+    if (s->rank != 3 || s->shape[0] != experts) {
+        shape_is(b, s, (int64_t[]){ experts, rows, cols }, 3);
+        return;
+    }
     for (int64_t e = 0; e < experts; e++) {
-        Matrix whole = stored_matrix(b->checkpoint, s, e);
+        Matrix whole = weight(b, s, e, rows, cols);
+        if (!whole.data) return;
         out[e] = matrix_rows(&whole, row0, out_rows);
     }
 }
@@ -255,8 +268,10 @@ static int64_t count_superfluous(const Binder *b, const Log *log)
     int64_t count = 0;
     Str first = { 0 };
     for (size_t i = 0; i < b->checkpoint->tensor_count; i++) {
-        Str name = b->checkpoint->tensors[i].name;
-        if (b->used[i] || known_unused(b, name)) continue;
+        const Stored *s = &b->checkpoint->tensors[i], *owner = b->used[i] ? NULL : checkpoint_owner(b->checkpoint, s);
+        Str name = s->name;
+        bool of_used = owner && b->used[owner - b->checkpoint->tensors];
+        if (b->used[i] || of_used || known_unused(b, name) || (owner && known_unused(b, owner->name))) continue;
         if (!count++) first = name;
     }
     if (count)
@@ -275,10 +290,12 @@ Err weights_bind(Weights **out, Arena *arena, const Recipe *recipe, const Checkp
     Weights *w = arena_alloc(arena, sizeof *w);
     LayerWeights *layers = arena_array(arena, (size_t)recipe->layers, sizeof *layers);
     if (!b.used || !w || !layers) return err_memory("the weights");
+    Err e = checkpoint_quantization(checkpoint);
+    if (e.code) return e;
     w->layer = layers;
     bind_ends(&b, w);
     for (int64_t i = 0; i < recipe->layers && !b.no_memory; i++) bind_layer(&b, &w->layer[i], i);
-    Err e = b.no_memory ? err_memory("the weights") : report_err(b.report, ERR_FORMAT, checkpoint->path);
+    e = b.no_memory ? err_memory("the weights") : report_err(b.report, ERR_FORMAT, checkpoint->path);
     if (!e.code) w->superfluous = count_superfluous(&b, log);
     if (!e.code) *out = w;
     report_free(&own);

@@ -1,4 +1,4 @@
-// The table of number formats, the look-ups in it, and slices of matrices. Numbers of GGUF types: ggml-org/ggml:docs/gguf.md.
+// The table of number formats, and the look-ups in it. Numbers of GGUF types: ggml-org/ggml:docs/gguf.md.
 #include "tensor/tensor_internal.h"
 
 #include <assert.h>
@@ -238,6 +238,12 @@ static const Format formats[DTYPE_COUNT] = {
                         .block = 1,
                         .block_bytes = 1,
                         .decode = e8m0_decode },
+    [DTYPE_E2M1] = { .name = "E2M1", .gguf = -1, .block = 2, .block_bytes = 1, .decode = e2m1_decode },
+    [DTYPE_INT4] = { .name = "INT4", .gguf = -1, .block = 2, .block_bytes = 1, .decode = int4_decode },
+    [DTYPE_INT8] = { .name = "INT8", .gguf = -1, .block = 1, .block_bytes = 1, .decode = u8_decode },
+    [DTYPE_GPTQ4] = { .name = "GPTQ4", .gguf = -1, .block = 2, .block_bytes = 1, .panel = gptq4_panel },
+    [DTYPE_GPTQ8] = { .name = "GPTQ8", .gguf = -1, .block = 1, .block_bytes = 1, .panel = gptq8_panel },
+    [DTYPE_AWQ4] = { .name = "AWQ4", .gguf = -1, .block = 2, .block_bytes = 1, .panel = awq4_panel },
 };
 
 const Format *format_of(Dtype dtype)
@@ -271,14 +277,4 @@ bool format_bytes(Dtype dtype, int64_t n, size_t *bytes)
     const Format *format = format_of(dtype);
     if (n < 0 || n % format->block != 0) return false;
     return !__builtin_mul_overflow((uint64_t)(n / format->block), format->block_bytes, bytes);
-}
-
-Matrix matrix_rows(const Matrix *m, int64_t first, int64_t count)
-{
-    assert(first >= 0 && count >= 0 && first <= m->rows && count <= m->rows - first);
-    Matrix slice = *m;
-    slice.rows = count;
-    slice.row0 += first;
-    if (slice.data) slice.data = matrix_row(m, first);
-    return slice;
 }

@@ -172,4 +172,15 @@ void iq2_s_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in,
 void iq3_xxs_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n);
 void iq3_s_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n);
 
+// Rows may end within a byte.
+void e2m1_decode(float *out, const uint8_t *in, int64_t n);
+void int4_decode(float *out, const uint8_t *in, int64_t n);
+void gptq4_panel(float *out, const uint8_t *data, size_t stride, int64_t row, int64_t rows, int64_t cols);
+void gptq8_panel(float *out, const uint8_t *data, size_t stride, int64_t row, int64_t rows, int64_t cols);
+void awq4_panel(float *out, const uint8_t *data, size_t stride, int64_t row, int64_t rows, int64_t cols);
+
+// Where AWQ's packing puts the elements of a word: element j of 8 neighbours is nibble awq_place[j].
+// Source: casper-hansen/AutoAWQ:awq/utils/packing_utils.py
+extern const uint8_t awq_place[8];
+
 #endif

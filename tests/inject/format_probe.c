@@ -1,5 +1,5 @@
 // Walks through what format allocates and reads, for the failure injector: inject_format_probe FOLDER (its own, empty). Writes a
-// sharded checkpoint and a split GGUF model there, opens both and takes their fingerprints. Ends with 0 when all went well, 1 with
+// sharded checkpoint and a split GGUF model there, opens both and takes their fingerprints, and reads quantised weights. Ends with 0 when all went well, 1 with
 // the sentence on standard error when something gave an Err, and 3 when a wrong answer was given without one. It owns
 // nothing when it ends, whatever happened.
 #include "format/format.h"
@@ -35,7 +35,9 @@ static Err write_shard(const char *folder, const char *name, const char *first, 
 
 static Err write_shards(const char *folder)
 {
-    Err e = write_in(folder, "config.json", str("{\"model_type\": \"llama\", # a comment\n \"ids\": [1, 2]}"));
+    Err e = write_in(folder, "config.json",
+                     str("{\"model_type\": \"llama\", # a comment\n \"ids\": [1, 2], \"quantization_config\": "
+                         "{\"quant_method\": \"fp8\", \"ignore\": [\"re:.*x$\"]}}"));
     if (!e.code) e = write_in(folder, "tokenizer.json", str("{\"model\": {\"type\": \"BPE\"}}"));
     if (!e.code) e = write_shard(folder, "one.safetensors", "a", "d");
     if (!e.code) e = write_shard(folder, "two.safetensors", "c", "b");
@@ -43,6 +45,21 @@ static Err write_shards(const char *folder)
         e = write_in(folder, "model.safetensors.index.json",
                      str("{\"weight_map\": {\"a\": \"one.safetensors\", \"b\": \"two.safetensors\", \"c\": "
                          "\"two.safetensors\", \"d\": \"one.safetensors\"}}"));
+    return e;
+}
+
+// A weight with a scale, and one whose module the config leaves out.
+static Err write_quantised(const char *folder)
+{
+    static const float scale = 2.0f;
+    static const uint8_t codes[8] = { 0x38 };
+    const TensorOut tensors[] = { { "m.weight", DTYPE_F8_E4M3, 2, { 2, 4 }, codes },
+                                  { "m.weight_scale", DTYPE_F32, 0, { 0 }, &scale },
+                                  { "x.weight", DTYPE_F8_E4M3, 2, { 2, 4 }, codes } };
+    char *path = NULL;
+    Err e = path_join(&path, folder, "quantised.safetensors");
+    if (!e.code) e = safetensors_write(path, tensors, COUNT(tensors), NULL);
+    free(path);
     return e;
 }
 
@@ -104,6 +121,32 @@ static Err probe(const char *path, size_t tensors, const char *key)
     return e;
 }
 
+static Err probe_weight(const Checkpoint *c, const char *name, float first)
+{
+    Arena arena = arena_new("weights");
+    Matrix m = { 0 };
+    float row[4] = { 0 };
+    Err e = checkpoint_quantization(c);
+    if (!e.code) e = checkpoint_matrix(&m, &arena, c, checkpoint_find_weight(c, str(name)), 0);
+    if (!e.code) matrix_decode(&m, 0, 1, row);
+    if (!e.code && row[0] != first) e = wrong("checkpoint_matrix");
+    arena_free(&arena);
+    return e;
+}
+
+static Err probe_weights(const char *folder)
+{
+    char *path = NULL;
+    Checkpoint *c = NULL;
+    Err e = path_join(&path, folder, "quantised.safetensors");
+    if (!e.code) e = checkpoint_open(&c, path, CHECKPOINT_ALL, NULL, NULL);
+    if (!e.code) e = probe_weight(c, "m.weight", 2.0f);
+    if (!e.code) e = probe_weight(c, "x.weight", 1.0f);
+    checkpoint_close(c);
+    free(path);
+    return e;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -115,6 +158,8 @@ int main(int argc, char **argv)
     if (!e.code) e = path_join(&part, folder, "m-00001-of-00002.gguf");
     if (!e.code) e = probe(folder, 4, "model_type");
     if (!e.code) e = probe(part, 2, "texts");
+    if (!e.code) e = write_quantised(folder);
+    if (!e.code) e = probe_weights(folder);
     free(part);
     if (e.code && write(STDERR_FILENO, e.text, strlen(e.text)) < 0) return 3;
     return e.code == ERR_INTERNAL ? 3 : e.code != 0;

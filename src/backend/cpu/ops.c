@@ -224,7 +224,7 @@ static void embed_chunk(Backend *b, const void *arg, int64_t chunk, void *slot)
     int64_t n = f->table->cols, end = least(f->T, (chunk + 1) * f->rows);
     for (int64_t t = chunk * f->rows; t < end; t++) {
         assert(f->ids[t] >= 0 && f->ids[t] < f->table->rows);
-        format_of(f->table->format)->decode(f->x + t * n, matrix_row(f->table, f->ids[t]), n);
+        matrix_decode(f->table, f->ids[t], 1, f->x + t * n);
         if (f->scale != 1.0f) cpu_of(b)->kernels.scale(f->x + t * n, n, f->scale);
     }
 }

@@ -35,14 +35,13 @@ float scalar_dot(const float *a, const float *b, int64_t n)
 
 void scalar_float_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
 {
-    const Format *format = format_of(job->w->format);
     int64_t n = job->w->cols, T = job->x->T;
     int64_t most = LINEAR_SLOT / ((n ? n : 1) * (int64_t)sizeof(float)); // decoded at once; one always fits
     int64_t panel = most < 1 ? 1 : most > PANEL_MOST ? PANEL_MOST : most;
     float *w = slot; // [panel, n]
     for (int64_t r0 = first; r0 < first + rows; r0 += panel) {
         int64_t count = first + rows - r0 < panel ? first + rows - r0 : panel;
-        for (int64_t r = 0; r < count; r++) format->decode(w + r * n, matrix_row(job->w, r0 + r), n);
+        matrix_decode(job->w, r0, count, w);
         for (int64_t t = 0; t < T; t++) {
             float *y = job->y + t * job->y_stride + r0;
             for (int64_t r = 0; r < count; r++)
