@@ -1,7 +1,7 @@
 // Walks through what format allocates and reads, for the failure injector: inject_format_probe FOLDER (its own, empty). Writes a
-// sharded checkpoint and a split GGUF model there, opens both and takes their fingerprints, and reads quantised weights. Ends with 0 when all went well, 1 with
-// the sentence on standard error when something gave an Err, and 3 when a wrong answer was given without one. It owns
-// nothing when it ends, whatever happened.
+// sharded checkpoint and a split GGUF model there, opens both and takes their fingerprints, and reads quantised weights. Ends
+// with 0 when all went well, 1 with the sentence on standard error when something gave an Err, and 3 when a wrong answer was given
+// without one. It owns nothing when it ends, whatever happened.
 #include "format/format.h"
 
 #include <stdlib.h>
