@@ -372,7 +372,10 @@ static int chat(Options *options)
     if (options->system) system_set(talk.messages, options->system);
     talk.lines = line_open(talk.terminal);
     interrupt_catch();
-    talk_say(&talk, "/help tells what can be typed");
+    char greeting[96];
+    snprintf(greeting, sizeof greeting, "a context of %lld tokens; /help tells what can be typed",
+             (long long)talk.running.plan.context);
+    talk_say(&talk, greeting);
     talk_loop(&talk);
     bool stopped = interrupted() && !talk.terminal;
     interrupt_release();

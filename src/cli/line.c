@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <histedit.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,10 +98,27 @@ static void terminal_changes(EditLine *edit)
 {
     if (was_resized) el_resize(edit);
     if (was_continued) {
+        el_wset(edit, EL_PREP_TERM, 0); // libedit believes it raw; the shell has had it in between
         el_wset(edit, EL_PREP_TERM, 1);
         el_wset(edit, EL_REFRESH);
     }
     was_resized = was_continued = 0;
+}
+
+// Waits for a byte of standard input. The signals that matter are blocked but for this wait, so none can come unseen
+// between looking for it and waiting. False: interrupted.
+static bool byte_awaited(EditLine *edit)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+    for (int got = -1; got < 0;) {
+        if (interrupted()) return false;
+        if (was_resized || was_continued) terminal_changes(edit);
+        got = ppoll(&input, 1, NULL, &none);
+        if (got < 0 && errno != EINTR) return true; // read will tell
+    }
+    return true;
 }
 
 // One character for libedit: 1, 0 at the end of input, -1 when interrupted. What is not UTF-8 becomes U+FFFD.
@@ -111,11 +129,7 @@ static int character_read(EditLine *edit, wchar_t *out)
     mbstate_t state = { 0 };
     for (;;) {
         char byte;
-        ssize_t got = read(STDIN_FILENO, &byte, 1);
-        if (got < 0 && errno == EINTR && !interrupted()) {
-            terminal_changes(edit);
-            continue;
-        }
+        ssize_t got = byte_awaited(edit) ? read(STDIN_FILENO, &byte, 1) : -1;
         if (got <= 0) {
             const LineInfoW *line = el_wline(edit);
             ((LineReader *)client)->touched = line->lastchar > line->buffer;
@@ -128,6 +142,24 @@ static int character_read(EditLine *edit, wchar_t *out)
     }
 }
 
+static const wchar_t *line_got(LineReader *reader, int *n)
+{
+    sigset_t ours, before;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGWINCH);
+    sigaddset(&ours, SIGCONT);
+    handle(SIGWINCH, on_resize);
+    handle(SIGCONT, on_resize);
+    sigprocmask(SIG_BLOCK, &ours, &before);
+    el_wset(reader->edit, EL_PREP_TERM, 1); // before the prompt, or what is typed at once would be echoed twice
+    const wchar_t *line = el_wgets(reader->edit, n);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    handle(SIGWINCH, SIG_DFL);
+    handle(SIGCONT, SIG_DFL);
+    return line;
+}
+
 static LineEnd line_edit(LineReader *reader, const char *prompt, Bytes *out)
 {
     const char *bold = colour(STDOUT_FILENO, COLOUR_PROMPT), *plain = colour(STDOUT_FILENO, COLOUR_NONE);
@@ -135,13 +167,8 @@ static LineEnd line_edit(LineReader *reader, const char *prompt, Bytes *out)
     // \1 encloses what takes no room on the screen; behind the last such part libedit needs a character, the blank.
     swprintf(reader->prompt, COUNT(reader->prompt), *bold ? L"\1%s\1%.*s\1%s\1 " : L"%s%.*s%s ", bold, blank, prompt,
              plain);
-    handle(SIGWINCH, on_resize);
-    handle(SIGCONT, on_resize);
     int n = 0;
-    el_wset(reader->edit, EL_PREP_TERM, 1); // before the prompt, or what is typed at once would be echoed twice
-    const wchar_t *line = el_wgets(reader->edit, &n);
-    handle(SIGWINCH, SIG_DFL);
-    handle(SIGCONT, SIG_DFL);
+    const wchar_t *line = line_got(reader, &n);
     if (!line || n <= 0) {
         el_wset(reader->edit, EL_PREP_TERM, 0);
         el_reset(reader->edit);

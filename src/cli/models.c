@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,7 +182,13 @@ static int engine_open(Running *running, const Options *o)
         .memory = o->memory,
     };
     DureError error;
-    if (dure_engine_new(&running->engine, running->model, &how, &error)) return fail("%s", error.text);
+    // The engine's threads inherit that all signals are blocked, so it is this thread whose waiting a signal ends.
+    sigset_t every, before;
+    sigfillset(&every);
+    sigprocmask(SIG_BLOCK, &every, &before);
+    int code = dure_engine_new(&running->engine, running->model, &how, &error);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (code) return fail("%s", error.text);
     dure_engine_plan(running->engine, &running->plan);
     if (dure_session_new(&running->session, running->engine, &error)) return fail("%s", error.text);
     return EXIT_FINE;

@@ -195,6 +195,26 @@ def test_history_is_kept_privately_between_talks(talk, parisian, tmp_path):
     assert screen.expect("\n> ").endswith("Paris.")
 
 
+def test_a_talk_that_was_stopped_goes_on_where_it_was(dure_path, parisian, tmp_path):
+    with Terminal("bash", "--norc", "-i", env={"PS1": "SH$ ", "XDG_STATE_HOME": str(tmp_path)}) as shell:
+        shell.expect("SH$ ")
+        shell.line(f"{dure_path} chat {parisian}")
+        shell.expect("typed)")
+        shell.expect("> ")
+        shell.type("ab")
+        shell.expect("ab")
+        shell.type("\x1a")
+        shell.expect("SH$ ")
+        shell.line("fg")
+        shell.expect("> ab")
+        shell.line("c")
+        assert shell.expect("Paris.") == "c\n"
+        shell.expect("> ")
+        shell.line("/save " + str(tmp_path / "talk.json"))
+        shell.expect("(saved)")
+        assert saved(tmp_path) == [("user", "abc"), ("assistant", "Paris.")]
+
+
 def test_without_colours_if_the_user_says_so(talk, parisian):
     assert b"\x1b[1;36m" in talk(parisian).seen
     assert b"\x1b[1;36m" not in talk(parisian, env={"NO_COLOR": "1"}).seen
