@@ -129,7 +129,8 @@ DURE_API int dure_engine_new(DureEngine **out, const DureModel *model, const Dur
                              DureError *error);
 DURE_API void dure_engine_free(DureEngine *engine); /* its sessions must be freed before */
 DURE_API void dure_engine_plan(const DureEngine *engine, DurePlan *out);
-/* Advances every ready session by one batch: a chunk of its prompt, or one token. *advanced: how many; 0 means nothing to do. */
+/* Advances every ready session by one batch: a chunk of its prompt, or one token. *advanced: how many; 0 means nothing to do. A
+ * session for whose tokens no memory is left ends as cancelled and is the error; the others go on, in the next call if need be. */
 DURE_API int dure_engine_step(DureEngine *engine, int *advanced, DureError *error);
 
 /* ---- Session ---- */
@@ -153,7 +154,7 @@ DURE_API void dure_sampling_default(DureSampling *out); /* temperature 0, everyt
 typedef enum DureEventKind {
     DURE_EVENT_PROMPT, /* prompt tokens were read: done of total */
     DURE_EVENT_TEXT,   /* text, whole characters */
-    DURE_EVENT_END     /* the reply is over: reason */
+    DURE_EVENT_END     /* the reply is over: reason; NONE: reading, without a reply, is done */
 } DureEventKind;
 
 typedef enum DureReason { DURE_REASON_NONE, DURE_REASON_STOP, DURE_REASON_LENGTH, DURE_REASON_CANCELLED } DureReason;
@@ -189,7 +190,8 @@ DURE_API int dure_session_reset(DureSession *session, DureError *error); /* forg
 DURE_API int dure_session_start(DureSession *session, const DureSampling *sampling, DureError *error);
 /* 1: *event holds the next result; 0: none waits. */
 DURE_API int dure_session_next(DureSession *session, DureEvent *event);
-DURE_API void dure_session_cancel(DureSession *session); /* any thread; the reply ends at the next step */
+/* Any thread; the reply ends at the next step. What was read stays in the session. Without effect on replies started later. */
+DURE_API void dure_session_cancel(DureSession *session);
 DURE_API void dure_session_stats(const DureSession *session, DureStats *out);
 /* Ids of the whole session so far, fed and sampled. */
 DURE_API int dure_session_tokens(const DureSession *session, DureIds *out, DureError *error);
@@ -198,7 +200,8 @@ DURE_API int dure_session_tokens(const DureSession *session, DureIds *out, DureE
 typedef struct DureWatch {
     /* logits of every position when all_logits, else of those that are sampled from; position of the row's token */
     void (*logits)(void *user, int64_t position, const float *logits, int64_t vocab);
-    /* inner states by the names of tests/golden: "embed", "layer00", "norm", "router01.logits", ... Either f or i is set. */
+    /* inner states by the names of tests/golden: "embed", "layer00", "norm", "router01.logits", ... Either f or i is set. The
+     * session is then alone in its batches, and a prompt that fits a chunk comes in one piece. */
     void (*tensor)(void *user, const char *name, const float *f, const int32_t *i, int64_t rows, int64_t cols);
     void *user;
     int all_logits;

@@ -57,7 +57,7 @@ Err model_render(const DureModel *model, Str messages, const DureRenderOptions *
 int dure_tokenize(const DureModel *model, const char *text, size_t n, int flags, DureIds *out, DureError *error)
 {
     Ids ids = { 0 };
-    Err e = model_tokenize(model, (Str){ text, n }, flags, &ids);
+    Err e = model_tokenize(model, api_str(text, n), flags, &ids);
     return api_ids(out, &ids, e, error);
 }
 
@@ -83,7 +83,7 @@ int dure_render(const DureModel *model, const char *messages, size_t n, const Du
 {
     Buf rendered = { 0 };
     Ids tokens = { 0 };
-    Err e = model_render(model, (Str){ messages, n }, options, text ? &rendered : NULL, ids ? &tokens : NULL);
+    Err e = model_render(model, api_str(messages, n), options, text ? &rendered : NULL, ids ? &tokens : NULL);
     if (!e.code && text && api_text(text, &rendered, OK, error)) {
         ids_free(&tokens);
         return DURE_MEMORY;

@@ -6,7 +6,11 @@
 
 // ---- api.c ---------------------------------------------------------------------------------------------------------
 
-int api_return(DureError *error, const Err *e);                 // fills *error (may be NULL) and gives the code
+int api_return(DureError *error, const Err *e);       // fills *error (may be NULL) and gives the code
+static inline Str api_str(const char *text, size_t n) // NULL is fine for nothing
+{
+    return (Str){ n ? text : "", n };
+}
 int api_text(DureText *out, Buf *buf, Err e, DureError *error); // gives the Buf's bytes away on success, frees it else
 int api_ids(DureIds *out, Ids *ids, Err e, DureError *error);
 

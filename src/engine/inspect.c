@@ -172,6 +172,14 @@ static json_t *tensors_of(Maker *m, const Checkpoint *c)
     return list;
 }
 
+static json_t *superfluous_of(Maker *m, const DureModel *model)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < model->checkpoint->tensor_count; i++)
+        if (!model->weights->used[i]) append(m, list, text_value(model->checkpoint->tensors[i].name));
+    return list;
+}
+
 static void put_files(Maker *m, json_t *top, const DureModel *model)
 {
     const Checkpoint *c = model->checkpoint;
@@ -183,7 +191,7 @@ static void put_files(Maker *m, json_t *top, const DureModel *model)
     put(m, top, "formats", formats_of(m, c));
     put_int(m, top, "parameters", parameters);
     put_int(m, top, "tensor_count", (int64_t)c->tensor_count);
-    put(m, top, "superfluous_tensors", model->weights ? json_integer(model->weights->superfluous) : json_null());
+    put(m, top, "superfluous_tensors", model->weights ? superfluous_of(m, model) : json_null());
 }
 
 // ---- Text and faults -----------------------------------------------------------------------------------------------

@@ -195,7 +195,7 @@ int dure_session_feed_text(DureSession *session, const char *text, size_t n, int
 {
     Ids ids = { 0 };
     Err e = must_be_idle(session);
-    if (!e.code) e = model_tokenize(session->engine->model, (Str){ text, n }, flags, &ids);
+    if (!e.code) e = model_tokenize(session->engine->model, api_str(text, n), flags, &ids);
     if (!e.code) e = feed_tokens(session, ids.at, ids.n);
     ids_free(&ids);
     return api_return(error, &e);
@@ -254,7 +254,7 @@ static Err feed_messages(DureSession *session, Str messages, const DureRenderOpt
 int dure_session_feed_messages(DureSession *session, const char *messages, size_t n, const DureRenderOptions *options,
                                DureError *error)
 {
-    Err e = feed_messages(session, (Str){ messages, n }, options);
+    Err e = feed_messages(session, api_str(messages, n), options);
     return api_return(error, &e);
 }
 

@@ -109,6 +109,7 @@ typedef struct Weights {
     const float *norm;
     LayerWeights *layer;
     int64_t superfluous; // tensors that nothing uses
+    const uint8_t *used; // [tensor_count of the checkpoint]: 0 for these
 } Weights;
 
 // Many faults, told together. The Err gives their number and the first three.

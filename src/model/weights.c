@@ -271,8 +271,8 @@ static int64_t count_superfluous(const Binder *b, const Log *log)
         const Stored *s = &b->checkpoint->tensors[i], *owner = b->used[i] ? NULL : checkpoint_owner(b->checkpoint, s);
         Str name = s->name;
         bool of_used = owner && b->used[owner - b->checkpoint->tensors];
-        if (b->used[i] || of_used || known_unused(b, name) || (owner && known_unused(b, owner->name))) continue;
-        if (!count++) first = name;
+        if (of_used || known_unused(b, name) || (owner && known_unused(b, owner->name))) b->used[i] = 1;
+        if (!b->used[i] && !count++) first = name;
     }
     if (count)
         log_say(log, LOG_WARNING, "%s: %lld tensors are not used by this model, the first is %.*s", b->checkpoint->path,
@@ -297,6 +297,7 @@ Err weights_bind(Weights **out, Arena *arena, const Recipe *recipe, const Checkp
     for (int64_t i = 0; i < recipe->layers && !b.no_memory; i++) bind_layer(&b, &w->layer[i], i);
     e = b.no_memory ? err_memory("the weights") : report_err(b.report, ERR_FORMAT, checkpoint->path);
     if (!e.code) w->superfluous = count_superfluous(&b, log);
+    w->used = b.used;
     if (!e.code) *out = w;
     report_free(&own);
     return e;

@@ -171,6 +171,49 @@ static void end_tokens_are_those_of_the_form_of_reply(void **state)
     }
 }
 
+// The folder's weights with one tensor more.
+static void add_tensor(const char *where, const char *name)
+{
+    static const float numbers[2] = { 1, 2 };
+    char path[128];
+    Checkpoint *c = NULL;
+    assert_int_equal(checkpoint_open(&c, where, CHECKPOINT_ALL, NULL, NULL).code, ERR_NONE);
+    TensorOut *out = calloc(c->tensor_count + 1, sizeof *out);
+    assert_non_null(out);
+    for (size_t i = 0; i < c->tensor_count; i++) {
+        const Stored *t = &c->tensors[i];
+        out[i] = (TensorOut){ .dtype = t->dtype, .rank = t->rank, .data = checkpoint_data(c, t) };
+        memcpy(out[i].shape, t->shape, sizeof t->shape);
+        out[i].name = strndup(t->name.at, t->name.n);
+    }
+    out[c->tensor_count] = (TensorOut){ .name = name, .rank = 1, .shape = { 2 }, .data = numbers };
+    snprintf(path, sizeof path, "%s/model.safetensors", where);
+    assert_int_equal(safetensors_write(path, out, c->tensor_count + 1, NULL).code, ERR_NONE);
+    for (size_t i = 0; i < c->tensor_count; i++) free((void *)(uintptr_t)out[i].name);
+    free(out);
+    checkpoint_close(c);
+}
+
+static void superfluous_tensors_are_listed(void **state)
+{
+    (void)state;
+    char odd[64];
+    DureText json = { 0 };
+    DureError error;
+    folder_make(odd, "exaone_moe/launch_resaved");
+    add_tensor(odd, "model.layers.0.spare.weight");
+    DureModel *spare = open_model(odd);
+    expect_fine(dure_model_inspect(spare, 0, &json, &error), &error);
+    json_t *top = json_loads(json.at, 0, NULL);
+    const json_t *list = json_object_get(top, "superfluous_tensors");
+    assert_int_equal(json_array_size(list), 1); // and not the draft layer, which is known and unused
+    assert_string_equal(json_string_value(json_array_get(list, 0)), "model.layers.0.spare.weight");
+    json_decref(top);
+    dure_text_free(&json);
+    dure_model_close(spare);
+    folder_remove(odd);
+}
+
 static void damaged_side_files_are_told_where_they_are_needed(void **state)
 {
     (void)state;
@@ -431,6 +474,7 @@ int main(void)
         cmocka_unit_test(rendered_user_text_never_becomes_a_special_token),
         cmocka_unit_test(model_tells_its_defaults_ends_and_faults),
         cmocka_unit_test(end_tokens_are_those_of_the_form_of_reply),
+        cmocka_unit_test(superfluous_tensors_are_listed),
         cmocka_unit_test(damaged_side_files_are_told_where_they_are_needed),
         cmocka_unit_test(text_alone_needs_neither_config_nor_weights),
         cmocka_unit_test(joined_text_is_the_text_of_the_tokens),
