@@ -97,8 +97,8 @@ static size_t round_up(size_t bytes)
 size_t rows_bytes(int64_t T, int64_t n)
 {
     size_t t = (size_t)T, blocks = (size_t)rows_blocks(n);
-    return round_up(t * (size_t)n * sizeof(float)) + round_up(t * blocks * QUANT_BLOCK) +
-           round_up(t * blocks * sizeof(float)) + round_up(t * blocks * 2 * sizeof(int16_t));
+    return round_up(t * (size_t)n * sizeof(float)) + round_up(t * blocks * QUANT_BYTES) +
+           round_up(t * blocks * sizeof(float)) + round_up(t * blocks * 2 * sizeof(int32_t));
 }
 
 Rows rows_at(void *memory, int64_t T, int64_t n)
@@ -108,10 +108,10 @@ Rows rows_at(void *memory, int64_t T, int64_t n)
     Rows rows = { .T = T, .n = n, .x = (float *)(void *)at };
     at += round_up(t * (size_t)n * sizeof(float));
     rows.q = (int8_t *)at;
-    at += round_up(t * blocks * QUANT_BLOCK);
+    at += round_up(t * blocks * QUANT_BYTES);
     rows.d = (float *)(void *)at;
     at += round_up(t * blocks * sizeof(float));
-    rows.sum = (int16_t *)(void *)at;
+    rows.sum = (int32_t *)(void *)at;
     return rows;
 }
 

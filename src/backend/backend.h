@@ -26,17 +26,20 @@ bool cpu_level_from(CpuLevel *out, const char *name); // false: unknown name
 CpuLevel cpu_level_best(void);                        // of this machine and operating system
 bool cpu_level_runs(CpuLevel level);                  // here
 
-enum { QUANT_BLOCK = 32, SUM_BLOCK = 16, ATTEND_BLOCK = 32 };
+enum { QUANT_BLOCK = 32, QUANT_BYTES = 64, SUM_BLOCK = 16, CODE_BASE = 254, CODE_MOST = 32384, ATTEND_BLOCK = 32 };
 
-// T activation rows of n elements in backend memory: float32, and once quantize_rows has run the same in 8 bits.
+// T activation rows of n elements in backend memory: float32, and once quantize_rows has run the same as integers of 16 bits.
 // Block b of a row holds elements [32 b, 32 b + 32), the last one padded with zeros to whole blocks:
-// d = max|x| / 127 (float32), q = x / d rounded to nearest, ties to even (d = 0: all q 0), sum = sums of q per 16.
+// d = max|x| / 32384 (float32), q = x / d rounded to nearest, ties to even (d = 0: all q 0), sum = sums of q per 16.
+// q = CODE_BASE * high + low with both in [-127, 127], kept as bytes, so that a kernel multiplies bytes with bytes and exactly:
+// 32 high ones, then 32 low ones. Eight bits alone would be off by up to 0.4 % of a block's largest element, which outliers
+// make large: on SmolLM2 that moves logits by 1.8 and changes greedy tokens, where 16 bits move them by 0.004.
 typedef struct Rows {
     int64_t T, n;
     float *x;     // [T, n]
-    int8_t *q;    // [T, blocks * 32]
+    int8_t *q;    // [T, blocks, 2, 32]
     float *d;     // [T, blocks]
-    int16_t *sum; // [T, blocks * 2]
+    int32_t *sum; // [T, blocks * 2]
 } Rows;
 
 static inline int64_t rows_blocks(int64_t n)
@@ -63,7 +66,7 @@ typedef struct RopeIn {
     int64_t heads, width, d; // each head has `width` elements, of which the first d are rotated
 } RopeIn;
 
-typedef enum KvType { KV_F32, KV_BF16, KV_Q8 } KvType; // q8: blocks of 32 as in Rows, d as float32 after the codes
+typedef enum KvType { KV_F32, KV_BF16, KV_Q8 } KvType; // q8: blocks of 32, d = max|x| / 127 as float32 after the codes
 
 size_t kv_row_bytes(KvType type, int64_t width); // multiple of 4
 
@@ -160,13 +163,13 @@ struct Backend {
     void (*get)(Backend *b, void *to, const void *from, size_t bytes);
     void (*copy)(Backend *b, void *to, const void *from, size_t bytes);
 
-    // True if linear over this format reads the 8-bit form of its input (then quantize_rows comes first).
+    // True if linear over this format reads the integer form of its input (then quantize_rows comes first).
     bool (*wants_quantized)(const Backend *b, Dtype format);
     // x[t] = row ids[t] of the table, decoded, times scale. ids: [T] host memory, each within the table.
     void (*embed)(Backend *b, float *x, const Matrix *table, const int32_t *ids, int64_t T, float scale);
     void (*quantize_rows)(Backend *b, const Rows *rows);
     // y[t, r] = w[r] . x[t] + bias[r]; y [T, w->rows] with y_stride elements between rows; bias [rows] or NULL.
-    // 8-bit form, formats without minimum: over the groups of 32 (two of 16), ascending, acc = fma(dw * dx, (float)isum, acc);
+    // Integer form, formats without minimum: over the groups of 32 (two of 16), ascending, acc = fma(dw * dx, (float)isum, acc);
     // with minimum also acc = fma(min * dx, (float)qsum, acc) after it. Scalar writes a * b + c unfused: equal to rounding.
     void (*linear)(Backend *b, float *y, int64_t y_stride, const Rows *x, const Matrix *w, const float *bias);
     void (*experts)(Backend *b, float *y, const ExpertsIn *in);
@@ -190,8 +193,8 @@ void backend_close(Backend *b);
 
 // Fills of the table; each later one overwrites entries of the earlier ones. On other processors only scalar exists.
 void scalar_fill(Backend *b);
-// The specification of the 8-bit form, for tests and levels without a kernel of their own: linear and experts over Rows.q.
-void scalar_linear_q8(Backend *b, float *y, int64_t y_stride, const Rows *x, const Matrix *w, const float *bias);
+// The specification of the integer form, for tests and levels without a kernel of their own: linear and experts over Rows.q.
+void scalar_linear_codes(Backend *b, float *y, int64_t y_stride, const Rows *x, const Matrix *w, const float *bias);
 void avx2_fill(Backend *b, CpuLevel level);
 void avx512_fill(Backend *b, CpuLevel level);
 

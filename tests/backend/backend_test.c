@@ -107,7 +107,7 @@ static void rows_are_cut_without_overlap(void **state)
         Rows r = rows_at(at, T, n);
         assert_ptr_equal(r.x, at);
         assert_true((uint8_t *)r.q >= (uint8_t *)(r.x + T * n));
-        assert_true((uint8_t *)r.d >= (uint8_t *)(r.q + T * blocks * QUANT_BLOCK));
+        assert_true((uint8_t *)r.d >= (uint8_t *)(r.q + T * blocks * QUANT_BYTES));
         assert_true((uint8_t *)r.sum >= (uint8_t *)(r.d + T * blocks));
         assert_true(at + rows_bytes(T, n) >= (uint8_t *)(r.sum + T * blocks * 2));
         free(at);

@@ -65,12 +65,12 @@ static float *scalar_q8(const Rows *x, const Matrix *w, const float *bias)
 {
     Backend *s = open_level(CPU_SCALAR, 1);
     float *y = memory((size_t)(x->T * w->rows) * sizeof *y);
-    scalar_linear_q8(s, y, w->rows, x, w, bias);
+    scalar_linear_codes(s, y, w->rows, x, w, bias);
     backend_close(s);
     return y;
 }
 
-// The 8-bit form's own arithmetic in double, from the same codes.
+// The integer form's own arithmetic in double, from the same codes.
 static double exact_q8(const Rows *x, int64_t t, const Matrix *w, int64_t r, double *size)
 {
     const Format *f = format_of(w->format);
@@ -81,7 +81,7 @@ static double exact_q8(const Rows *x, int64_t t, const Matrix *w, int64_t r, dou
     double sum = 0.0;
     *size = 0.0;
     for (int64_t i = 0; i < n; i++) {
-        double d = (double)x->d[t * blocks + i / QUANT_BLOCK], q = x->q[t * blocks * QUANT_BLOCK + i];
+        double d = (double)x->d[t * blocks + i / QUANT_BLOCK], q = rows_code(x, t, i);
         double each = ((double)scale[i / f->group] * code[i] + (double)minimum[i / f->group]) * d * q;
         sum += each;
         *size += (fabs((double)scale[i / f->group] * code[i]) + fabs((double)minimum[i / f->group])) * fabs(d * q);

@@ -17,12 +17,13 @@ static void check_quantized(const Rows *rows, const char *name)
         const float *x = rows->x + b / blocks * rows->n + first;
         float largest = 0.0f;
         for (int64_t i = 0; i < n; i++) largest = fmaxf(largest, fabsf(x[i]));
-        float d = largest / 127.0f;
+        float d = largest / 32384.0f;
         if (bits_of(rows->d[b]) != bits_of(d)) fail_msg("%s: d of block %d", name, (int)b);
         int sums[2] = { 0, 0 };
         for (int64_t i = 0; i < QUANT_BLOCK; i++) {
-            int q = rows->q[b * QUANT_BLOCK + i];
-            int want = i < n && d > 0.0f ? (int)fmaxf(-127.0f, fminf(127.0f, rintf(x[i] / d))) : 0;
+            int q = rows_code(rows, b / blocks, first + i);
+            int want = i < n && d > 0.0f ? (int)fmaxf(-32384.0f, fminf(32384.0f, rintf(x[i] / d))) : 0;
+            for (int part = 0; part < 2; part++) assert_true(rows->q[b * QUANT_BYTES + part * QUANT_BLOCK + i] > -128);
             if (q != want) fail_msg("%s: block %d element %d is %d, not %d", name, (int)b, (int)i, q, want);
             sums[i / SUM_BLOCK] += q;
         }
@@ -42,8 +43,8 @@ static void quantize_of(CpuLevel level)
                 Rows rows = random_rows(b, 9, widths[w], scales[s]);
                 check_quantized(&rows, b->name);
                 for (int64_t i = 0; i < rows.T * rows.n; i++) // quotients that lie on ties
-                    rows.x[i] = (float)((int)(random_u32() % 255) - 127) / 2.0f;
-                rows.x[0] = 63.5f;
+                    rows.x[i] = (float)((int)(random_u32() % 64769) - 32384) / 2.0f;
+                rows.x[0] = 16192.0f;
                 b->quantize_rows(b, &rows);
                 check_quantized(&rows, b->name);
                 free(rows.x);
@@ -68,7 +69,7 @@ static void broken_of(CpuLevel level)
         b->quantize_rows(b, &rows);
         assert_false(isfinite(rows.d[0]));
         assert_true(isfinite(rows.d[1]));
-        for (int j = 0; j < 32; j++) assert_int_equal(rows.q[j], 0);
+        for (int j = 0; j < QUANT_BYTES; j++) assert_int_equal(rows.q[j], 0);
         free(rows.x);
     }
     backend_close(b);

@@ -162,13 +162,20 @@ static inline Rows random_rows(Backend *b, int64_t T, int64_t n, float scale)
     return rows;
 }
 
+// The 16-bit number of element i of row t.
+static inline int rows_code(const Rows *rows, int64_t t, int64_t i)
+{
+    const int8_t *q = rows->q + (t * rows_blocks(rows->n) + i / QUANT_BLOCK) * QUANT_BYTES + i % QUANT_BLOCK;
+    return CODE_BASE * q[0] + q[QUANT_BLOCK];
+}
+
 static inline Rows rows_cut(const Rows *rows, int64_t first, int64_t T)
 {
     int64_t blocks = rows_blocks(rows->n);
     return (Rows){ .T = T,
                    .n = rows->n,
                    .x = rows->x + first * rows->n,
-                   .q = rows->q + first * blocks * QUANT_BLOCK,
+                   .q = rows->q + first * blocks * QUANT_BYTES,
                    .d = rows->d + first * blocks,
                    .sum = rows->sum + first * blocks * 2 };
 }

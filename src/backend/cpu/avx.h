@@ -4,8 +4,8 @@
 
 #include "backend/cpu/cpu.h"
 
-// linear over 8-bit activations, for every format that has `unpack`.
-LinearKernel avx2_q8_rows, avx2vnni_q8_rows, avx512_q8_rows, avx512vnni_q8_rows;
+// linear over integer activations, for every format that has `unpack`.
+LinearKernel avx2_code_rows, avx2vnni_code_rows, avx512_code_rows, avx512vnni_code_rows;
 
 void avx2_fill_float(CpuKernels *k); // everything in float32
 void avx512_fill_float(CpuKernels *k);

@@ -1,4 +1,4 @@
-// linear over 8-bit activations with AVX2: vpmaddubsw multiplies |w| with x under w's sign. A pair of products is at most
+// linear over integer activations with AVX2: vpmaddubsw multiplies |w| with x under w's sign. A pair of products is at most
 // 2 * 128 * 127 = 32512, so that its 16-bit sum never saturates.
 #include "backend/cpu/avx.h"
 
@@ -12,11 +12,11 @@ static inline __m256i dot4(__m256i acc, __m256i w, __m256i x)
     return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-#include "backend/cpu/q8_256.h"
+#include "backend/cpu/code_256.h"
 
-#include "backend/cpu/q8_kernels.h"
+#include "backend/cpu/code_kernels.h"
 
-void avx2_q8_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
+void avx2_code_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
 {
-    q8_rows(job, first, rows, slot);
+    code_rows(job, first, rows, slot);
 }

@@ -1,4 +1,4 @@
-// linear over 8-bit activations with AVX-VNNI: vpdpbusd multiplies unsigned codes (w + 128) with signed activations, and the
+// linear over integer activations with AVX-VNNI: vpdpbusd multiplies unsigned codes (w + 128) with signed activations, and the
 // surplus of 128 times the activations' sum is taken off exactly.
 #include "backend/cpu/avx.h"
 
@@ -11,11 +11,11 @@ static inline __m256i dot4(__m256i acc, __m256i w, __m256i x)
     return _mm256_dpbusd_avx_epi32(acc, w, x);
 }
 
-#include "backend/cpu/q8_256.h"
+#include "backend/cpu/code_256.h"
 
-#include "backend/cpu/q8_kernels.h"
+#include "backend/cpu/code_kernels.h"
 
-void avx2vnni_q8_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
+void avx2vnni_code_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
 {
-    q8_rows(job, first, rows, slot);
+    code_rows(job, first, rows, slot);
 }

@@ -7,7 +7,7 @@ void avx512_fill(Backend *b, CpuLevel level)
     avx512_fill_float(k);
     for (int i = 0; i < DTYPE_COUNT; i++) {
         if (!format_of((Dtype)i)->unpack) continue;
-        k->linear[i] = level >= CPU_AVX512VNNI ? avx512vnni_q8_rows : avx512_q8_rows;
+        k->linear[i] = level >= CPU_AVX512VNNI ? avx512vnni_code_rows : avx512_code_rows;
         k->quantized[i] = true;
     }
 }

@@ -1,4 +1,4 @@
-// linear over 8-bit activations with AVX-512 that has no VNNI: vpmaddubsw multiplies |w| with x under w's sign. A pair of products is
+// linear over integer activations with AVX-512 that has no VNNI: vpmaddubsw multiplies |w| with x under w's sign. A pair of products is
 // at most 2 * 128 * 127 = 32512, so that its 16-bit sum never saturates.
 #include "backend/cpu/avx.h"
 
@@ -13,11 +13,11 @@ static inline __m512i dot4(__m512i acc, __m512i w, __m512i x)
     return _mm512_add_epi32(acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 }
 
-#include "backend/cpu/q8_512.h"
+#include "backend/cpu/code_512.h"
 
-#include "backend/cpu/q8_kernels.h"
+#include "backend/cpu/code_kernels.h"
 
-void avx512_q8_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
+void avx512_code_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
 {
-    q8_rows(job, first, rows, slot);
+    code_rows(job, first, rows, slot);
 }

@@ -1,4 +1,4 @@
-// linear over 8-bit activations with AVX-512 VNNI: vpdpbusd multiplies unsigned codes (w + 128) with signed activations, and the
+// linear over integer activations with AVX-512 VNNI: vpdpbusd multiplies unsigned codes (w + 128) with signed activations, and the
 // surplus of 128 times the activations' sum is taken off exactly.
 #include "backend/cpu/avx.h"
 
@@ -11,11 +11,11 @@ static inline __m512i dot4(__m512i acc, __m512i w, __m512i x)
     return _mm512_dpbusd_epi32(acc, w, x);
 }
 
-#include "backend/cpu/q8_512.h"
+#include "backend/cpu/code_512.h"
 
-#include "backend/cpu/q8_kernels.h"
+#include "backend/cpu/code_kernels.h"
 
-void avx512vnni_q8_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
+void avx512vnni_code_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
 {
-    q8_rows(job, first, rows, slot);
+    code_rows(job, first, rows, slot);
 }

@@ -37,8 +37,8 @@ typedef struct AttendTile {
 
 typedef struct CpuKernels {
     LinearKernel *linear[DTYPE_COUNT];
-    bool quantized[DTYPE_COUNT]; // linear[format] reads the 8-bit form
-    void (*quantize_row)(int8_t *q, float *d, int16_t *sum, const float *x, int64_t n);
+    bool quantized[DTYPE_COUNT]; // linear[format] reads the integer form
+    void (*quantize_row)(int8_t *q, float *d, int32_t *sum, const float *x, int64_t n);
     void (*norm_row)(float *y, const float *x, const NormIn *in, int64_t n);
     void (*rope_head)(float *x, const float *cosine, const float *sine, RopePairing pairing, int64_t d);
     void (*attend)(const AttendTile *tile, void *slot);
@@ -124,7 +124,7 @@ static inline void attend_visible(const AttendIn *in, const AttendSpan *span, in
 }
 
 void scalar_float_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot);
-void scalar_q8_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot);
+void scalar_code_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot);
 void scalar_attend(const AttendTile *tile, void *slot);
 float scalar_dot(const float *a, const float *b, int64_t n); // 16 partial sums by index mod 16, then a fixed tree
 

@@ -57,7 +57,7 @@ static Rows rows_slice(const Rows *rows, int64_t first, int64_t T)
     return (Rows){ .T = T,
                    .n = rows->n,
                    .x = rows->x + first * rows->n,
-                   .q = rows->q + first * blocks * QUANT_BLOCK,
+                   .q = rows->q + first * blocks * QUANT_BYTES,
                    .d = rows->d + first * blocks,
                    .sum = rows->sum + first * blocks * 2 };
 }
@@ -73,9 +73,9 @@ static void copy_row(const Rows *to, int64_t at, const Rows *from, int64_t t, bo
     int64_t blocks = rows_blocks(from->n);
     if (real) memcpy(to->x + at * to->n, from->x + t * from->n, (size_t)from->n * sizeof(float));
     if (!codes) return;
-    memcpy(to->q + at * blocks * QUANT_BLOCK, from->q + t * blocks * QUANT_BLOCK, (size_t)blocks * QUANT_BLOCK);
+    memcpy(to->q + at * blocks * QUANT_BYTES, from->q + t * blocks * QUANT_BYTES, (size_t)blocks * QUANT_BYTES);
     memcpy(to->d + at * blocks, from->d + t * blocks, (size_t)blocks * sizeof(float));
-    memcpy(to->sum + at * blocks * 2, from->sum + t * blocks * 2, (size_t)blocks * 2 * sizeof(int16_t));
+    memcpy(to->sum + at * blocks * 2, from->sum + t * blocks * 2, (size_t)blocks * 2 * sizeof(int32_t));
 }
 
 static void gather_chunk(Backend *b, const void *arg, int64_t chunk, void *slot)
@@ -115,7 +115,7 @@ static void act_chunk(Backend *b, const void *arg, int64_t chunk, void *slot)
         float *x = e->act.x + i * W;
         k->swiglu(x, x, e->up + i * W, W, r->in->clamp);
         if (quantized(b, &r->in->down[expert]))
-            k->quantize_row(e->act.q + i * blocks * QUANT_BLOCK, e->act.d + i * blocks, e->act.sum + i * blocks * 2, x,
+            k->quantize_row(e->act.q + i * blocks * QUANT_BYTES, e->act.d + i * blocks, e->act.sum + i * blocks * 2, x,
                             W);
     }
 }

@@ -128,40 +128,54 @@ static void float_rows(const LinearJob *job, int64_t first, int64_t rows, void *
 
 // ---- Rows ----------------------------------------------------------------------------------------------------------
 
-static void quantize_block(int8_t *q, float *d, int16_t sum[2], const V x[QUANT_BLOCK / WIDTH])
+// Sums of bytes 0 to 15 and 16 to 31, by those of byte + 128, eight at a time.
+static void byte_sums(int32_t sum[2], __m256i bytes)
+{
+    __m256i eight = _mm256_sad_epu8(_mm256_xor_si256(bytes, _mm256_set1_epi8((char)0x80)), _mm256_setzero_si256());
+    sum[0] = _mm256_extract_epi16(eight, 0) + _mm256_extract_epi16(eight, 4) - 128 * SUM_BLOCK;
+    sum[1] = _mm256_extract_epi16(eight, 8) + _mm256_extract_epi16(eight, 12) - 128 * SUM_BLOCK;
+}
+
+static void quantize_block(int8_t *q, float *d, int32_t sum[2], const V x[QUANT_BLOCK / WIDTH])
 {
     uint32_t largest = v_largest_bits(x);
     float f;
     memcpy(&f, &largest, sizeof f);
-    *d = f = f / 127.0f;
-    __m256i codes = _mm256_setzero_si256();
+    *d = f = f / (float)CODE_MOST;
+    __m256i high = _mm256_setzero_si256(), low = high;
     if (f > 0.0f && f <= 3.4e38f) { // neither zero nor infinity nor NaN
-        V c[QUANT_BLOCK / WIDTH];
-        for (int i = 0; i < QUANT_BLOCK / WIDTH; i++)
-            c[i] = v_round(v_max(v_set(-127.0f), v_min(v_set(127.0f), v_div(x[i], v_set(f)))));
-        codes = v_to_codes(c);
+        const V most = v_set((float)CODE_MOST), least = v_set(-(float)CODE_MOST), base = v_set((float)CODE_BASE);
+        V h[QUANT_BLOCK / WIDTH], l[QUANT_BLOCK / WIDTH];
+        for (int i = 0; i < QUANT_BLOCK / WIDTH; i++) {
+            V c = v_round(v_max(least, v_min(most, v_div(x[i], v_set(f)))));
+            h[i] = v_round(v_mul(c, v_set(1.0f / (float)CODE_BASE)));
+            l[i] = v_sub(c, v_mul(base, h[i]));
+        }
+        high = v_to_codes(h);
+        low = v_to_codes(l);
     }
-    _mm256_storeu_si256((__m256i *)(void *)q, codes);
-    // Sums of bytes, eight at a time, of codes + 128.
-    __m256i eight = _mm256_sad_epu8(_mm256_xor_si256(codes, _mm256_set1_epi8((char)0x80)), _mm256_setzero_si256());
-    sum[0] = (int16_t)(_mm256_extract_epi16(eight, 0) + _mm256_extract_epi16(eight, 4) - 128 * SUM_BLOCK);
-    sum[1] = (int16_t)(_mm256_extract_epi16(eight, 8) + _mm256_extract_epi16(eight, 12) - 128 * SUM_BLOCK);
+    _mm256_storeu_si256((__m256i *)(void *)q, high);
+    _mm256_storeu_si256((__m256i *)(void *)(q + QUANT_BLOCK), low);
+    int32_t high_sum[2], low_sum[2];
+    byte_sums(high_sum, high);
+    byte_sums(low_sum, low);
+    for (int i = 0; i < 2; i++) sum[i] = CODE_BASE * high_sum[i] + low_sum[i];
 }
 
-static void quantize_row(int8_t *q, float *d, int16_t *sum, const float *x, int64_t n)
+static void quantize_row(int8_t *q, float *d, int32_t *sum, const float *x, int64_t n)
 {
     enum { VECTORS = QUANT_BLOCK / WIDTH };
     V v[VECTORS];
     int64_t b = 0;
     for (; (b + 1) * QUANT_BLOCK <= n; b++) {
         for (int i = 0; i < VECTORS; i++) v[i] = v_load(x + b * QUANT_BLOCK + i * WIDTH);
-        quantize_block(q + b * QUANT_BLOCK, d + b, sum + 2 * b, v);
+        quantize_block(q + b * QUANT_BYTES, d + b, sum + 2 * b, v);
     }
     if (b * QUANT_BLOCK == n) return;
     float last[QUANT_BLOCK] = { 0 };
     memcpy(last, x + b * QUANT_BLOCK, (size_t)(n - b * QUANT_BLOCK) * sizeof *last);
     for (int i = 0; i < VECTORS; i++) v[i] = v_load(last + i * WIDTH);
-    quantize_block(q + b * QUANT_BLOCK, d + b, sum + 2 * b, v);
+    quantize_block(q + b * QUANT_BYTES, d + b, sum + 2 * b, v);
 }
 
 static float sum_of_squares(const float *x, int64_t n)

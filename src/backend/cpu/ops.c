@@ -81,9 +81,9 @@ static Rows cut_rows(Cut *c, int64_t T, int64_t n)
     size_t t = (size_t)T, blocks = (size_t)rows_blocks(n);
     Rows rows = { .T = T, .n = n };
     rows.x = cut(c, t, (size_t)n * sizeof(float));
-    rows.q = cut(c, t, blocks * QUANT_BLOCK);
+    rows.q = cut(c, t, blocks * QUANT_BYTES);
     rows.d = cut(c, t, blocks * sizeof(float));
-    rows.sum = cut(c, t, blocks * 2 * sizeof(int16_t));
+    rows.sum = cut(c, t, blocks * 2 * sizeof(int32_t));
     return rows;
 }
 
@@ -189,10 +189,10 @@ void cpu_linear(Backend *b, float *y, int64_t y_stride, const Rows *x, const Mat
     cpu_linear_by(b, cpu_of(b)->kernels.linear[w->format], &job);
 }
 
-void scalar_linear_q8(Backend *b, float *y, int64_t y_stride, const Rows *x, const Matrix *w, const float *bias)
+void scalar_linear_codes(Backend *b, float *y, int64_t y_stride, const Rows *x, const Matrix *w, const float *bias)
 {
     LinearJob job = { .y = y, .y_stride = y_stride, .x = x, .w = w, .bias = bias };
-    cpu_linear_by(b, scalar_q8_rows, &job);
+    cpu_linear_by(b, scalar_code_rows, &job);
 }
 
 bool cpu_wants_quantized(const Backend *b, Dtype format)
@@ -247,7 +247,7 @@ static void quantize_chunk(Backend *b, const void *arg, int64_t chunk, void *slo
     const Rows *r = f->rows;
     int64_t blocks = rows_blocks(r->n), end = least(r->T, (chunk + 1) * f->each);
     for (int64_t t = chunk * f->each; t < end; t++)
-        cpu_of(b)->kernels.quantize_row(r->q + t * blocks * QUANT_BLOCK, r->d + t * blocks, r->sum + t * blocks * 2,
+        cpu_of(b)->kernels.quantize_row(r->q + t * blocks * QUANT_BYTES, r->d + t * blocks, r->sum + t * blocks * 2,
                                         r->x + t * r->n, r->n);
 }
 

@@ -1,4 +1,4 @@
-// The two forms of linear, as specification: float32 over decoded weights, and 8-bit activations over the formats' integer codes.
+// The two forms of linear, as specification: float32 over decoded weights, and integer activations over the formats' integer codes.
 // A group of weight rows is decoded once and used for all T rows of the input.
 #include <assert.h>
 
@@ -51,17 +51,22 @@ void scalar_float_rows(const LinearJob *job, int64_t first, int64_t rows, void *
 }
 
 // One weight row against one activation row; g counts groups of `group` elements, 16 or 32.
-static float dot_q8(const Rows *x, int64_t t, const int8_t *code, const float *scale, const float *minimum,
-                    int64_t group)
+static float dot_codes(const Rows *x, int64_t t, const int8_t *code, const float *scale, const float *minimum,
+                       int64_t group)
 {
     int64_t blocks = rows_blocks(x->n), groups = x->n / group, per = QUANT_BLOCK / group;
-    const int8_t *q = x->q + t * blocks * QUANT_BLOCK;
+    const int8_t *q = x->q + t * blocks * QUANT_BYTES;
     float acc = 0.0f;
     for (int64_t g = 0; g < groups; g++) {
         float dx = x->d[t * blocks + g / per];
-        int32_t isum = 0, qsum = 0;
-        for (int64_t j = g * group; j < (g + 1) * group; j++) isum += code[j] * q[j];
-        const int16_t *sum = x->sum + t * blocks * 2 + g * group / SUM_BLOCK;
+        int32_t high = 0, low = 0, qsum = 0;
+        for (int64_t j = g * group; j < (g + 1) * group; j++) {
+            const int8_t *at = q + j / QUANT_BLOCK * QUANT_BYTES + j % QUANT_BLOCK;
+            high += code[j] * at[0];
+            low += code[j] * at[QUANT_BLOCK];
+        }
+        const int32_t isum = CODE_BASE * high + low;
+        const int32_t *sum = x->sum + t * blocks * 2 + g * group / SUM_BLOCK;
         for (int64_t s = 0; s < group / SUM_BLOCK; s++) qsum += sum[s];
         acc = scale[g] * dx * (float)isum + acc;
         if (minimum) acc = minimum[g] * dx * (float)qsum + acc;
@@ -69,7 +74,7 @@ static float dot_q8(const Rows *x, int64_t t, const int8_t *code, const float *s
     return acc;
 }
 
-void scalar_q8_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
+void scalar_code_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
 {
     const Format *format = format_of(job->w->format);
     assert(format->unpack && job->x->n % format->group == 0);
@@ -80,7 +85,7 @@ void scalar_q8_rows(const LinearJob *job, int64_t first, int64_t rows, void *slo
         format->unpack(code, scale, minimum, matrix_row(job->w, r), n);
         for (int64_t t = 0; t < job->x->T; t++)
             job->y[t * job->y_stride + r] =
-                dot_q8(job->x, t, code, scale, format->has_minimum ? minimum : NULL, format->group) +
+                dot_codes(job->x, t, code, scale, format->has_minimum ? minimum : NULL, format->group) +
                 (job->bias ? job->bias[r] : 0.0f);
     }
 }

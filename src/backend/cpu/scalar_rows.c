@@ -23,31 +23,45 @@ static float round_even(float f)
     return f + 12582912.0f - 12582912.0f;
 }
 
-// Magnitudes are compared as bits, so that an infinity or NaN in a block becomes its d and is seen in every sum over it.
-// q is held within +-127: where d is subnormal its rounding could push x / d beyond.
-static void quantize_block(int8_t *q, float *d, int16_t sum[2], const float *x, int64_t n)
+// Block codes[i] = x[i] / d, whole numbers of at most `most`; returns d = max|x| / most. Magnitudes are compared as bits, so that an
+// infinity or NaN in a block becomes its d and is seen in every sum over it; its codes are 0, as where d is 0. Codes are held
+// within +-most: where d is subnormal its rounding could push x / d beyond.
+static float block_codes(float codes[QUANT_BLOCK], const float *x, int64_t n, float most)
 {
     uint32_t largest = 0;
     for (int64_t i = 0; i < n; i++) {
         uint32_t magnitude = bits_of(x[i]) & 0x7FFFFFFFu;
         if (magnitude > largest) largest = magnitude;
     }
-    *d = of_bits(largest) / 127.0f;
-    bool codes = *d > 0.0f && *d <= 3.4e38f; // neither zero nor infinity nor NaN
+    const float d = of_bits(largest) / most;
+    const bool finite = d > 0.0f && d <= 3.4e38f;
+    for (int64_t i = 0; i < QUANT_BLOCK; i++) {
+        float f = finite && i < n ? x[i] / d : 0.0f;
+        codes[i] = round_even(f > most ? most : f < -most ? -most : f);
+    }
+    return d;
+}
+
+// The block of Rows: 32 high bytes, then 32 low ones.
+static void quantize_block(int8_t *q, float *d, int32_t *sum, const float *x, int64_t n)
+{
+    const float base = (float)CODE_BASE;
+    float codes[QUANT_BLOCK];
+    *d = block_codes(codes, x, n, (float)CODE_MOST);
     sum[0] = sum[1] = 0;
     for (int64_t i = 0; i < QUANT_BLOCK; i++) {
-        float f = codes && i < n ? x[i] / *d : 0.0f;
-        f = round_even(f > 127.0f ? 127.0f : f < -127.0f ? -127.0f : f);
-        q[i] = (int8_t)f;
-        sum[i / SUM_BLOCK] = (int16_t)(sum[i / SUM_BLOCK] + q[i]);
+        float high = round_even(codes[i] * (1.0f / base));
+        q[i] = (int8_t)high;
+        q[i + QUANT_BLOCK] = (int8_t)(codes[i] - base * high);
+        sum[i / SUM_BLOCK] += (int32_t)codes[i];
     }
 }
 
-static void quantize_row(int8_t *q, float *d, int16_t *sum, const float *x, int64_t n)
+static void quantize_row(int8_t *q, float *d, int32_t *sum, const float *x, int64_t n)
 {
     for (int64_t b = 0; b < rows_blocks(n); b++) {
         int64_t left = n - b * QUANT_BLOCK;
-        quantize_block(q + b * QUANT_BLOCK, d + b, sum + 2 * b, x + b * QUANT_BLOCK,
+        quantize_block(q + b * QUANT_BYTES, d + b, sum + 2 * b, x + b * QUANT_BLOCK,
                        left < QUANT_BLOCK ? left : QUANT_BLOCK);
     }
 }
@@ -86,10 +100,9 @@ static void store_row(uint8_t *to, KvType type, const float *x, int64_t width)
         int64_t blocks = rows_blocks(width);
         for (int64_t b = 0; b < blocks; b++) {
             int64_t left = width - b * QUANT_BLOCK;
-            float d;
-            int16_t sum[2];
-            quantize_block((int8_t *)to + b * QUANT_BLOCK, &d, sum, x + b * QUANT_BLOCK,
-                           left < QUANT_BLOCK ? left : QUANT_BLOCK);
+            float codes[QUANT_BLOCK];
+            float d = block_codes(codes, x + b * QUANT_BLOCK, left < QUANT_BLOCK ? left : QUANT_BLOCK, 127.0f);
+            for (int64_t i = 0; i < QUANT_BLOCK; i++) to[b * QUANT_BLOCK + i] = (uint8_t)(int8_t)codes[i];
             memcpy(to + blocks * QUANT_BLOCK + b * (int64_t)sizeof d, &d, sizeof d);
         }
     }

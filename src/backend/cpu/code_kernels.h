@@ -1,4 +1,4 @@
-// The 8-bit form of linear over the vectors of q8_256.h or q8_512.h. The file of a level includes, in this order: the vectors'
+// The integer form of linear over the vectors of code_256.h or code_512.h. The file of a level includes, in this order: the vectors'
 // header after
 //   enum { CODE_BIAS }            0, or 128 if codes are to be unsigned (code + 128)
 //   I dot4(I acc, I w, I x)       acc + the sums of four products w * x in every 32-bit lane
@@ -7,8 +7,8 @@
 //
 // Few tokens: rows are read where they lie, LANES at once, and their sums turned into lanes. Many tokens: a panel of PANEL_ROWS by
 // PANEL_COLS is unpacked once into lanes and used for all of them.
-#ifndef DURE_BACKEND_CPU_Q8_KERNELS_H
-#define DURE_BACKEND_CPU_Q8_KERNELS_H
+#ifndef DURE_BACKEND_CPU_CODE_KERNELS_H
+#define DURE_BACKEND_CPU_CODE_KERNELS_H
 
 #include "backend/cpu/avx.h"
 
@@ -32,10 +32,10 @@ typedef struct Panel {
 
 _Static_assert(sizeof(Panel) <= LINEAR_SLOT, "a panel fits in a slot");
 
-// Two sums of 16 codes of x, times these factors, in every lane.
-INLINE I sums_times(const int16_t *sum, int16_t first, int16_t second)
+// Two sums of 16 numbers of x, times these factors, in every lane.
+INLINE I sums_times(const int32_t *sum, int32_t first, int32_t second)
 {
-    return i_madd(i_set(load32(sum)), i_set((int32_t)((uint32_t)(uint16_t)first | (uint32_t)(uint16_t)second << 16)));
+    return i_set(first * sum[0] + second * sum[1]);
 }
 
 // ---- Few tokens ----------------------------------------------------------------------------------------------------
@@ -44,13 +44,13 @@ INLINE I sums_times(const int16_t *sum, int16_t first, int16_t second)
 typedef struct Token {
     const int8_t *q;
     const float *d;
-    const int16_t *sum;
+    const int32_t *sum;
 } Token;
 
 INLINE Token token_of(const Rows *x, int64_t t)
 {
     int64_t blocks = rows_blocks(x->n);
-    return (Token){ x->q + t * blocks * QUANT_BLOCK, x->d + t * blocks, x->sum + t * blocks * 2 };
+    return (Token){ x->q + t * blocks * QUANT_BYTES, x->d + t * blocks, x->sum + t * blocks * 2 };
 }
 
 // The next LANES rows lie behind these: while one block of all rows is multiplied, as many bytes of them are called in order, which
@@ -70,7 +70,7 @@ static F direct_q8_0(const uint8_t *w, size_t stride, int64_t blocks, Token x)
         I low, high;
         const uint8_t *at = w + b * BYTES;
         fetch_ahead((uintptr_t)w + LANES * stride + (size_t)b * LANES * BYTES, LANES * BYTES);
-        direct_sums(at + 2, stride, x.q + b * QUANT_BLOCK, &low, &high);
+        direct_sums(at + 2, stride, x.q + b * QUANT_BYTES, &low, &high);
         I isum = i_add(i_add(low, high), sums_times(x.sum + 2 * b, -CODE_BIAS, -CODE_BIAS));
         acc = chain(acc, halves(at, stride), f_set(x.d[b]), isum);
     }
@@ -88,7 +88,7 @@ static F direct_q4_1(const uint8_t *w, size_t stride, int64_t blocks, Token x)
         fetch_ahead((uintptr_t)w + LANES * stride + (size_t)b * LANES * BYTES, LANES * BYTES);
         F scale, minimum, dx = f_set(x.d[b]);
         half_pairs(&scale, &minimum, at, stride);
-        acc = chain(acc, scale, dx, nibble_sums(at + 4, stride, x.q + b * QUANT_BLOCK));
+        acc = chain(acc, scale, dx, nibble_sums(at + 4, stride, x.q + b * QUANT_BYTES));
         acc = chain(acc, minimum, dx, sums_times(x.sum + 2 * b, 1, 1));
     }
     return acc;
@@ -109,7 +109,7 @@ INLINE void panel_put(Panel *p, int v, int64_t block, const __m256i row[LANES], 
     for (int k = 0; k < 8; k++) i_store(p->code[v][block * 8 + k], out[k]);
 }
 
-#include "backend/cpu/q8_formats.h"
+#include "backend/cpu/code_formats.h"
 
 static void panel_q8_0(Panel *p, int v, const uint8_t *const at[LANES], int64_t blocks)
 {
@@ -189,6 +189,22 @@ typedef struct Output {
     Mask mask[PANEL_VECTORS];
 } Output;
 
+// isum += codes times bytes of x, four elements a step from `first` on; `stride` bytes from one token to the next.
+INLINE void panel_dots(I isum[TILE_TOKENS][PANEL_VECTORS], const uint8_t code[PANEL_VECTORS][PANEL_COLS / 4][LANES * 4],
+                       int64_t first, const int8_t *q, int64_t stride, const int count, const int steps)
+{
+#pragma GCC unroll 8
+    for (int c = 0; c < steps; c++) {
+        I w[PANEL_VECTORS];
+        for (int v = 0; v < PANEL_VECTORS; v++) w[v] = i_load(code[v][first + c]);
+#pragma GCC unroll 8
+        for (int i = 0; i < count; i++) {
+            I x = i_set(load32(q + i * stride + c * 4));
+            for (int v = 0; v < PANEL_VECTORS; v++) isum[i][v] = dot4(isum[i][v], w[v], x);
+        }
+    }
+}
+
 // Tokens [t, t + count) over columns [k, k + n) of the panel. What varies is constant where this is inlined.
 INLINE void panel_tile(const Panel *p, const Rows *x, int64_t t, int64_t k, int64_t n, const Output *out,
                        const int count, const int groups, const bool with_minimum)
@@ -197,33 +213,26 @@ INLINE void panel_tile(const Panel *p, const Rows *x, int64_t t, int64_t k, int6
     for (int i = 0; i < count; i++)
         for (int v = 0; v < PANEL_VECTORS; v++)
             acc[i][v] = out->first ? f_zero() : f_load_mask(out->y + i * out->stride + v * LANES, out->mask[v]);
-    const int64_t blocks = rows_blocks(x->n), step = blocks * QUANT_BLOCK;
-    const int8_t *q = x->q + t * step + k;
+    const int64_t blocks = rows_blocks(x->n), step = blocks * QUANT_BYTES;
+    const int8_t *q = x->q + t * step + k / QUANT_BLOCK * QUANT_BYTES;
     const float *d = x->d + t * blocks + k / QUANT_BLOCK;
-    const int16_t *sum = x->sum + (t * blocks + k / QUANT_BLOCK) * 2;
-    const int16_t bias = (int16_t)-p->bias;
+    const int32_t *sum = x->sum + (t * blocks + k / QUANT_BLOCK) * 2;
+    const int32_t bias = -p->bias;
     const int steps = groups == 1 ? 8 : 4; // of four elements
     for (int64_t b = 0; b < n / QUANT_BLOCK; b++)
         for (int g = 0; g < groups; g++) { // 1, or 2 halves of the block
-            const int16_t one = groups == 1 || g == 0, two = groups == 1 || g == 1;
+            const int32_t one = groups == 1 || g == 0, two = groups == 1 || g == 1;
             I isum[TILE_TOKENS][PANEL_VECTORS];
+            for (int i = 0; i < count; i++)
+                for (int v = 0; v < PANEL_VECTORS; v++) isum[i][v] = i_zero();
+            panel_dots(isum, p->code, b * 8 + g * 4, q + b * QUANT_BYTES + g * SUM_BLOCK, step, count, steps);
 #pragma GCC unroll 8
             for (int i = 0; i < count; i++) {
-                I start = CODE_BIAS
-                              ? sums_times(sum + (i * blocks + b) * 2, (int16_t)(one * bias), (int16_t)(two * bias))
-                              : i_zero();
-                for (int v = 0; v < PANEL_VECTORS; v++) isum[i][v] = start;
+                I start = CODE_BIAS ? sums_times(sum + (i * blocks + b) * 2, one * bias, two * bias) : i_zero();
+                for (int v = 0; v < PANEL_VECTORS; v++) isum[i][v] = i_add(times_base(isum[i][v]), start);
             }
-#pragma GCC unroll 8
-            for (int c = 0; c < steps; c++) {
-                I w[PANEL_VECTORS];
-                for (int v = 0; v < PANEL_VECTORS; v++) w[v] = i_load(p->code[v][b * 8 + g * 4 + c]);
-#pragma GCC unroll 8
-                for (int i = 0; i < count; i++) {
-                    I xs = i_set(load32(q + i * step + b * QUANT_BLOCK + (g * 4 + c) * 4));
-                    for (int v = 0; v < PANEL_VECTORS; v++) isum[i][v] = dot4(isum[i][v], w[v], xs);
-                }
-            }
+            panel_dots(isum, p->code, b * 8 + g * 4, q + b * QUANT_BYTES + QUANT_BLOCK + g * SUM_BLOCK, step, count,
+                       steps);
             const int64_t group = b * groups + g;
 #pragma GCC unroll 8
             for (int i = 0; i < count; i++) {
@@ -279,7 +288,7 @@ static void panel_rows(const LinearJob *job, int64_t first, int64_t end, Panel *
     }
 }
 
-static void q8_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
+static void code_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
 {
     const Matrix *w = job->w;
     int64_t r = first, end = first + rows;

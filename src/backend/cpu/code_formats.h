@@ -1,8 +1,8 @@
-// How the common formats of codes are read LANES rows at a time, over the vectors of q8_256.h or q8_512.h. What comes out is what
+// How the common formats of codes are read LANES rows at a time, over the vectors of code_256.h or code_512.h. What comes out is what
 // Format.unpack gives, bit for bit; Format has the layouts (src/tensor/blocks32.c, blocks256.c). Q8_0 and Q4_1 have paths of their own
-// in q8_kernels.h, and what is in neither goes through Format.unpack.
-#ifndef DURE_BACKEND_CPU_Q8_FORMATS_H
-#define DURE_BACKEND_CPU_Q8_FORMATS_H
+// in code_kernels.h, and what is in neither goes through Format.unpack.
+#ifndef DURE_BACKEND_CPU_CODE_FORMATS_H
+#define DURE_BACKEND_CPU_CODE_FORMATS_H
 
 #include "backend/cpu/avx.h"
 
@@ -140,8 +140,8 @@ INLINE F direct_format(const uint8_t *const row[LANES], size_t stride, int64_t c
             __m256i codes[LANES];
             for (int r = 0; r < LANES; r++) codes[r] = block_codes(at[r], g, format);
             I low, high;
-            row_sums(codes, bias, x.q + block * QUANT_BLOCK, &low, &high);
-            const int16_t *sum = x.sum + 2 * block, less = (int16_t)-bias;
+            row_sums(codes, bias, x.q + block * QUANT_BYTES, &low, &high);
+            const int32_t *sum = x.sum + 2 * block, less = -bias;
             F dx = f_set(x.d[block]);
             if (small) {
                 acc = chain(acc, scale[2 * g], dx, i_add(low, sums_times(sum, less, 0)));

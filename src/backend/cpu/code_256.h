@@ -1,6 +1,6 @@
-// The vectors that q8_kernels.h is written in, with AVX2. A lane is an output row, or four bytes of one.
-#ifndef DURE_BACKEND_CPU_Q8_256_H
-#define DURE_BACKEND_CPU_Q8_256_H
+// The vectors that code_kernels.h is written in, with AVX2. A lane is an output row, or four bytes of one.
+#ifndef DURE_BACKEND_CPU_CODE_256_H
+#define DURE_BACKEND_CPU_CODE_256_H
 
 #include <immintrin.h>
 
@@ -76,9 +76,9 @@ INLINE I i_add(I a, I b)
 {
     return _mm256_add_epi32(a, b);
 }
-INLINE I i_madd(I a, I b)
+INLINE I times_base(I a)
 {
-    return _mm256_madd_epi16(a, b);
+    return _mm256_sub_epi32(_mm256_slli_epi32(a, 8), _mm256_slli_epi32(a, 1));
 }
 
 // acc + scale * dx * isum: the product of the scales is rounded, then one fused multiply-add.
@@ -150,39 +150,48 @@ INLINE void half_pairs(F *first, F *second, const uint8_t *at, size_t stride)
     *second = from_halves(m);
 }
 
-// Sums of eight rows of 32 codes, `stride` bytes apart, with 32 codes of x.
+// Sums of eight rows of 32 codes, `stride` bytes apart, with a block of x.
 INLINE void direct_sums(const uint8_t *code, size_t stride, const int8_t *q, I *low, I *high)
 {
-    I z[8], x = load_row((const uint8_t *)q);
-    for (size_t i = 0; i < 8; i++)
-        z[i] = dot4(i_zero(), _mm256_xor_si256(load_row(code + i * stride), _mm256_set1_epi8((char)CODE_BIAS)), x);
+    I z[8], high_x = load_row((const uint8_t *)q), low_x = load_row((const uint8_t *)q + QUANT_BLOCK);
+    for (size_t i = 0; i < 8; i++) {
+        I w = _mm256_xor_si256(load_row(code + i * stride), _mm256_set1_epi8((char)CODE_BIAS));
+        z[i] = dot4(times_base(dot4(i_zero(), w, high_x)), w, low_x);
+    }
     sums_to_lanes(z, low, high);
 }
 
-// Sums of eight rows of 16 bytes, `stride` apart, whose lower halves meet q[0..15] and upper ones q[16..31].
+// Sums of eight rows of 16 bytes, `stride` apart, whose lower halves meet elements 0 to 15 of a block of x and upper ones 16 to 31.
 INLINE I nibble_sums(const uint8_t *code, size_t stride, const int8_t *q)
 {
     const I nibble = _mm256_set1_epi8(15);
     const __m128i *x = (const __m128i *)(const void *)q;
-    I x0 = _mm256_broadcastsi128_si256(_mm_loadu_si128(x)), x1 = _mm256_broadcastsi128_si256(_mm_loadu_si128(x + 1)),
-      z[4];
+    I high0 = _mm256_broadcastsi128_si256(_mm_loadu_si128(x)),
+      high1 = _mm256_broadcastsi128_si256(_mm_loadu_si128(x + 1));
+    I low0 = _mm256_broadcastsi128_si256(_mm_loadu_si128(x + 2)),
+      low1 = _mm256_broadcastsi128_si256(_mm_loadu_si128(x + 3));
+    I z[4];
     for (size_t i = 0; i < 4; i++) { // rows i, 4 + i
         const uint8_t *a = code + i * stride;
         I v = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)a)),
                                       _mm_loadu_si128((const __m128i *)(const void *)(a + 4 * stride)), 1);
-        z[i] = dot4(i_zero(), _mm256_and_si256(v, nibble), x0);
-        z[i] = dot4(z[i], _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble), x1);
+        I w0 = _mm256_and_si256(v, nibble), w1 = _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble);
+        z[i] = times_base(dot4(dot4(i_zero(), w0, high0), w1, high1));
+        z[i] = dot4(dot4(z[i], w0, low0), w1, low1);
     }
     I s = i_add(_mm256_unpacklo_epi32(z[0], z[1]), _mm256_unpackhi_epi32(z[0], z[1]));
     I t = i_add(_mm256_unpacklo_epi32(z[2], z[3]), _mm256_unpackhi_epi32(z[2], z[3]));
     return i_add(_mm256_unpacklo_epi64(s, t), _mm256_unpackhi_epi64(s, t));
 }
 
-// Sums of eight rows of 32 codes with 32 codes of x.
+// Sums of eight rows of 32 codes with a block of x.
 INLINE void row_sums(const __m256i row[LANES], int bias, const int8_t *q, I *low, I *high)
 {
-    I z[8], x = load_row((const uint8_t *)q);
-    for (int i = 0; i < 8; i++) z[i] = dot4(i_zero(), _mm256_xor_si256(row[i], _mm256_set1_epi8((char)bias)), x);
+    I z[8], high_x = load_row((const uint8_t *)q), low_x = load_row((const uint8_t *)q + QUANT_BLOCK);
+    for (int i = 0; i < 8; i++) {
+        I w = _mm256_xor_si256(row[i], _mm256_set1_epi8((char)bias));
+        z[i] = dot4(times_base(dot4(i_zero(), w, high_x)), w, low_x);
+    }
     sums_to_lanes(z, low, high);
 }
 

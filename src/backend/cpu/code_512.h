@@ -1,6 +1,6 @@
-// The vectors that q8_kernels.h is written in, with AVX-512. A lane is an output row, or four bytes of one.
-#ifndef DURE_BACKEND_CPU_Q8_512_H
-#define DURE_BACKEND_CPU_Q8_512_H
+// The vectors that code_kernels.h is written in, with AVX-512. A lane is an output row, or four bytes of one.
+#ifndef DURE_BACKEND_CPU_CODE_512_H
+#define DURE_BACKEND_CPU_CODE_512_H
 
 #include <immintrin.h>
 
@@ -75,9 +75,9 @@ INLINE I i_add(I a, I b)
 {
     return _mm512_add_epi32(a, b);
 }
-INLINE I i_madd(I a, I b)
+INLINE I times_base(I a)
 {
-    return _mm512_madd_epi16(a, b);
+    return _mm512_sub_epi32(_mm512_slli_epi32(a, 8), _mm512_slli_epi32(a, 1));
 }
 
 // acc + scale * dx * isum: the product of the scales is rounded, then one fused multiply-add.
@@ -169,46 +169,57 @@ INLINE void half_pairs(F *first, F *second, const uint8_t *at, size_t stride)
     *second = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(both, 16)));
 }
 
-// Sums of sixteen rows of 32 codes, `stride` bytes apart, with 32 codes of x.
+// 32 bytes of x, twice.
+INLINE I codes_of(const int8_t *q)
+{
+    return _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)q));
+}
+
+// Sums of sixteen rows of 32 codes, `stride` bytes apart, with a block of x.
 INLINE void direct_sums(const uint8_t *code, size_t stride, const int8_t *q, __m512i *low, __m512i *high)
 {
-    __m512i z[8], x = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)q));
+    __m512i z[8], high_x = codes_of(q), low_x = codes_of(q + QUANT_BLOCK);
     for (int i = 0; i < 8; i++) {
         const uint8_t *a = code + (size_t)row_low(i) * stride;
         __m512i w = two_rows(_mm256_loadu_si256((const __m256i *)(const void *)a),
                              _mm256_loadu_si256((const __m256i *)(const void *)(a + 4 * stride)));
-        z[i] = dot4(_mm512_setzero_si512(), _mm512_xor_si512(w, _mm512_set1_epi8((char)CODE_BIAS)), x);
+        w = _mm512_xor_si512(w, _mm512_set1_epi8((char)CODE_BIAS));
+        z[i] = dot4(times_base(dot4(i_zero(), w, high_x)), w, low_x);
     }
     sums_to_lanes(z, low, high);
 }
 
-// Sums of sixteen rows of 16 bytes, `stride` apart, whose lower halves meet q[0..15] and upper ones q[16..31].
+// Sums of sixteen rows of 16 bytes, `stride` apart, whose lower halves meet elements 0 to 15 of a block of x and upper ones 16 to 31.
 INLINE I nibble_sums(const uint8_t *code, size_t stride, const int8_t *q)
 {
     const I nibble = _mm512_set1_epi8(15);
     const __m128i *x = (const __m128i *)(const void *)q;
-    I x0 = _mm512_broadcast_i32x4(_mm_loadu_si128(x)), x1 = _mm512_broadcast_i32x4(_mm_loadu_si128(x + 1)), z[4];
+    I high0 = _mm512_broadcast_i32x4(_mm_loadu_si128(x)), high1 = _mm512_broadcast_i32x4(_mm_loadu_si128(x + 1));
+    I low0 = _mm512_broadcast_i32x4(_mm_loadu_si128(x + 2)), low1 = _mm512_broadcast_i32x4(_mm_loadu_si128(x + 3)),
+      z[4];
     for (size_t i = 0; i < 4; i++) { // rows i, 4 + i, 8 + i, 12 + i
         const uint8_t *a = code + i * stride;
         I v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)a));
         v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(a + 4 * stride)), 1);
         v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(a + 8 * stride)), 2);
         v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(const void *)(a + 12 * stride)), 3);
-        z[i] = dot4(i_zero(), _mm512_and_si512(v, nibble), x0);
-        z[i] = dot4(z[i], _mm512_and_si512(_mm512_srli_epi16(v, 4), nibble), x1);
+        I w0 = _mm512_and_si512(v, nibble), w1 = _mm512_and_si512(_mm512_srli_epi16(v, 4), nibble);
+        z[i] = times_base(dot4(dot4(i_zero(), w0, high0), w1, high1));
+        z[i] = dot4(dot4(z[i], w0, low0), w1, low1);
     }
     I s = i_add(_mm512_unpacklo_epi32(z[0], z[1]), _mm512_unpackhi_epi32(z[0], z[1]));
     I t = i_add(_mm512_unpacklo_epi32(z[2], z[3]), _mm512_unpackhi_epi32(z[2], z[3]));
     return i_add(_mm512_unpacklo_epi64(s, t), _mm512_unpackhi_epi64(s, t));
 }
 
-// Sums of sixteen rows of 32 codes with 32 codes of x.
+// Sums of sixteen rows of 32 codes with a block of x.
 INLINE void row_sums(const __m256i row[LANES], int bias, const int8_t *q, I *low, I *high)
 {
-    I z[8], x = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)q));
+    I z[8], high_x = codes_of(q), low_x = codes_of(q + QUANT_BLOCK);
     for (int i = 0; i < 8; i++) {
         I w = two_rows(row[row_low(i)], row[row_low(i) + 4]);
-        z[i] = dot4(i_zero(), _mm512_xor_si512(w, _mm512_set1_epi8((char)bias)), x);
+        w = _mm512_xor_si512(w, _mm512_set1_epi8((char)bias));
+        z[i] = dot4(times_base(dot4(i_zero(), w, high_x)), w, low_x);
     }
     sums_to_lanes(z, low, high);
 }
