@@ -12,6 +12,7 @@ void avx512_fill_float(CpuKernels *k)
     k->norm_row = norm_row;
     k->rope_head = rope_head;
     k->attend = attend;
+    k->store_row = store_row;
     k->swiglu = swiglu;
     k->add = add;
     k->scale = scale_by;

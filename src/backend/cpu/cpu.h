@@ -106,7 +106,6 @@ void cpu_route(Backend *b, int32_t *ids, float *weights, const RouteIn *in);
 void cpu_swiglu(Backend *b, float *y, const float *gate, const float *up, int64_t n, float clamp);
 void cpu_add(Backend *b, float *x, const float *y, int64_t n, float scale);
 void cpu_scale(Backend *b, float *x, int64_t n, float scale);
-void cpu_store_row_q8(uint8_t *to, const CpuKernels *kernels, const float *x, int64_t width);
 
 // Where position p's row begins.
 static inline uint8_t *kv_row(const KvView *view, int64_t position)

@@ -178,6 +178,34 @@ static void quantize_row(int8_t *q, float *d, int32_t *sum, const float *x, int6
     quantize_block(q + b * QUANT_BYTES, d + b, sum + 2 * b, v);
 }
 
+static void store_q8(uint8_t *to, const float *x, int64_t width)
+{
+    int64_t blocks = rows_blocks(width);
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t first = b * QUANT_BLOCK, left = width - first;
+        float d;
+        int16_t sum[2];
+        quantize_row((int8_t *)to + first, &d, sum, x + first, left < QUANT_BLOCK ? left : QUANT_BLOCK);
+        memcpy(to + blocks * QUANT_BLOCK + b * (int64_t)sizeof d, &d, sizeof d);
+    }
+}
+
+static void store_row(uint8_t *to, KvType type, const float *x, int64_t width)
+{
+    if (type == KV_F32) {
+        memcpy(to, x, (size_t)width * sizeof *x);
+    } else if (type == KV_Q8) {
+        store_q8(to, x, width);
+    } else {
+        int64_t i = 0;
+        for (; i + WIDTH <= width; i += WIDTH) v_store_bf16(to + 2 * i, v_load(x + i));
+        for (; i < width; i++) {
+            uint16_t h = f32_to_bf16(x[i]);
+            memcpy(to + 2 * i, &h, sizeof h);
+        }
+    }
+}
+
 static float sum_of_squares(const float *x, int64_t n)
 {
     enum { CHAINS = 4 };

@@ -139,6 +139,17 @@ INLINE V v_codes(const int8_t *at)
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)at)));
 }
 
+// Rounded to nearest, ties to even, as f32_to_bf16 does; a NaN stays one.
+INLINE void v_store_bf16(uint8_t *at, V v)
+{
+    __m256i u = _mm256_castps_si256(v), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF))), 16);
+    __m256i quiet = _mm256_or_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(0x40));
+    rounded = _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q)));
+    rounded = _mm256_permute4x64_epi64(_mm256_packus_epi32(rounded, rounded), 0x08);
+    _mm_storeu_si128((__m128i *)(void *)at, _mm256_castsi256_si128(rounded));
+}
+
 // The largest magnitude of 32 elements, compared as bits.
 INLINE uint32_t v_largest_bits(const V x[4])
 {

@@ -126,6 +126,16 @@ INLINE V v_codes(const int8_t *at)
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)at)));
 }
 
+// Rounded to nearest, ties to even, as f32_to_bf16 does; a NaN stays one.
+INLINE void v_store_bf16(uint8_t *at, V v)
+{
+    __m512i u = _mm512_castps_si512(v), odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF))), 16);
+    __m512i quiet = _mm512_or_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(0x40));
+    rounded = _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), quiet);
+    _mm256_storeu_si256((__m256i *)(void *)at, _mm512_cvtepi32_epi16(rounded));
+}
+
 // The largest magnitude of 32 elements, compared as bits.
 INLINE uint32_t v_largest_bits(const V x[2])
 {
