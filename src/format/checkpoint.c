@@ -41,7 +41,13 @@ static Err map_files(Checkpoint *c, const Found *found)
     return OK;
 }
 
-// The tensors of all files become one list. lists: [file_count]
+static bool lies_in(const File *file, Str text)
+{
+    const uint8_t *at = (const uint8_t *)text.at;
+    return at >= file->at && at < file->at + file->bytes;
+}
+
+// The tensors of all files become one list. lists: [file_count], like names that are no views in scratch memory
 static Err merge(Checkpoint *c, const StoredList *lists)
 {
     size_t total = 0, at = 0;
@@ -53,6 +59,12 @@ static Err merge(Checkpoint *c, const StoredList *lists)
         at += lists[i].count;
     }
     c->tensor_count = total;
+    for (size_t i = 0; i < total; i++) {
+        Str *name = &c->tensors[i].name;
+        if (lies_in(&c->files[c->tensors[i].file], *name)) continue;
+        name->at = arena_text(&c->arena, name->at, name->n);
+        if (!name->at) return err_memory(c->path);
+    }
     return OK;
 }
 
@@ -61,7 +73,7 @@ static Err read_shards(Checkpoint *c, Arena *scratch)
     StoredList *lists = arena_array(scratch, (size_t)c->file_count, sizeof *lists);
     if (!lists) return err_memory(c->path);
     for (int i = 0; i < c->file_count; i++) {
-        Err e = safetensors_read(&lists[i], &c->arena, &c->files[i], i);
+        Err e = safetensors_read(&lists[i], scratch, &c->files[i], i);
         if (e.code) return e;
     }
     return merge(c, lists);

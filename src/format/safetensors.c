@@ -1,6 +1,7 @@
 // Reads one safetensors file: 8 bytes of header length, a JSON header, the tensors' bytes. Nothing is believed: the header is
-// bounded and strict JSON without doubled keys, every tensor's range follows from its dtype and shape, and the ranges tile
-// the rest of the file without overlap, hole or remainder. Also reads the index file of several shards.
+// bounded and strict JSON, every tensor's range follows from its dtype and shape, and the ranges tile the rest of the file
+// without overlap, hole or remainder. The header is parsed entry by entry, so that reading one of 100 MB takes memory for its
+// tensors only; names are views into it. Also reads the index file of several shards.
 // Layout: huggingface/safetensors:README.md, "Format".
 #include "format/format_internal.h"
 
@@ -11,13 +12,12 @@ enum { NAME_MOST = 1024, VALUES_MOST = 1 << 22 };
 
 // Parsed JSON takes up to a hundred times the text's memory, by its values, which commas part: this bounds it. The largest
 // models have some 100,000 tensors of about ten values each.
-static Err parse_bounded(json_t **out, Str text, const char *source)
+static Err check_values(Str text, const char *source)
 {
     size_t commas = 0;
     for (size_t i = 0; i < text.n; i++) commas += text.at[i] == ',';
-    if (commas > VALUES_MOST)
-        return err(ERR_LIMIT, "%s: the JSON holds more than %d values; no model has so many", source, VALUES_MOST);
-    return json_parse(out, text, JSON_UNIQUE, source);
+    if (commas <= VALUES_MOST) return OK;
+    return err(ERR_LIMIT, "%s: the JSON holds more than %d values; no model has so many", source, VALUES_MOST);
 }
 
 static Err tensor_fault(const char *path, Str name, const char *what)
@@ -77,20 +77,15 @@ static Err read_range(Stored *s, const json_t *entry, uint64_t data, const File 
     return OK;
 }
 
-static Err read_tensor(Stored *s, Arena *arena, const char *name, const json_t *entry, uint64_t data, const File *file)
+static Err read_tensor(Stored *s, const json_t *entry, uint64_t data, const File *file)
 {
-    size_t n = strlen(name);
-    s->name = (Str){ name, n };
-    if (!n || n > NAME_MOST)
+    if (!s->name.n || s->name.n > NAME_MOST)
         return err(ERR_FORMAT, "%s: a tensor's name has %zu bytes, but 1 to %d are allowed; the file is damaged",
-                   file->path, n, NAME_MOST);
+                   file->path, s->name.n, NAME_MOST);
     if (!json_is_object(entry)) return tensor_fault(file->path, s->name, "its entry must be an object");
     Err e = read_dtype(s, entry, file->path);
     if (!e.code) e = read_shape(s, entry, file->path);
-    if (!e.code) e = read_range(s, entry, data, file);
-    if (e.code) return e;
-    s->name.at = arena_text(arena, name, n);
-    return s->name.at ? OK : err_memory(file->path);
+    return e.code ? e : read_range(s, entry, data, file);
 }
 
 static Err check_metadata(const json_t *metadata, const char *path)
@@ -122,26 +117,147 @@ static Err check_tiling(const StoredList *list, uint64_t data, const File *file)
     return OK;
 }
 
-static Err read_header(StoredList *out, Arena *arena, const json_t *header, uint64_t data, const File *file, int index)
+// ---- The header ----------------------------------------------------------------------------------------------------
+
+// The members of the outermost object, one after the other.
+typedef struct Members {
+    Str text;
+    size_t at; // never beyond text.n
+    const char *path;
+} Members;
+
+static Err bad_json(const Members *m)
 {
-    if (!json_is_object(header)) return err(ERR_FORMAT, "%s: the header is not a JSON object", file->path);
-    StoredList list = { .at = arena_array(arena, json_object_size(header), sizeof *list.at) };
-    if (!list.at) return err_memory(file->path);
-    const char *name;
-    json_t *entry;
-    json_object_foreach ((json_t *)header, name, entry) {
-        if (!strcmp(name, "__metadata__")) {
-            Err e = check_metadata(entry, file->path);
-            if (e.code) return e;
-            continue;
-        }
-        Stored *s = &list.at[list.count++];
-        s->file = index;
-        Err e = read_tensor(s, arena, name, entry, data, file);
-        if (e.code) return e;
+    return err(ERR_FORMAT, "%s: the header is not valid JSON at its byte %zu; the file is damaged", m->path, m->at);
+}
+
+static void skip_blanks(Members *m)
+{
+    while (m->at < m->text.n && memchr(" \t\n\r", m->text.at[m->at], 4)) m->at++;
+}
+
+// Passes this character, with blanks before and behind it.
+static bool skip(Members *m, char c)
+{
+    skip_blanks(m);
+    if (m->at >= m->text.n || m->text.at[m->at] != c) return false;
+    m->at++;
+    skip_blanks(m);
+    return true;
+}
+
+// Passes a string, both quotes included. False: it has no end.
+static bool skip_string(Members *m)
+{
+    if (m->at >= m->text.n || m->text.at[m->at] != '"') return false;
+    for (m->at++; m->at < m->text.n; m->at++) {
+        if (m->text.at[m->at] == '"') return m->at++, true;
+        if (m->text.at[m->at] == '\\' && m->at + 1 < m->text.n) m->at++;
     }
+    return false;
+}
+
+// Passes a value as far as brackets and strings tell; its text is parsed later.
+static bool skip_value(Members *m)
+{
+    int64_t depth = 0;
+    size_t begin = m->at;
+    while (m->at < m->text.n) {
+        char c = m->text.at[m->at];
+        bool closes = c == '}' || c == ']';
+        if (depth == 0 && (closes || c == ',')) break;
+        depth += (c == '{' || c == '[') - closes;
+        if (c == '"') {
+            if (!skip_string(m)) return false;
+        } else {
+            m->at++;
+        }
+        if (depth == 0 && (closes || c == '"')) break;
+    }
+    return depth == 0 && m->at > begin;
+}
+
+// The next member, as text: key with its quotes, value. *done: there was none, and nothing follows the object.
+static Err next_member(Members *m, Str *key, Str *value, bool *done)
+{
+    bool first = m->at == 0;
+    if (first && !skip(m, '{')) return bad_json(m);
+    *done = (first || m->text.at[m->at] == '}') && skip(m, '}');
+    if (*done) return m->at == m->text.n ? OK : bad_json(m);
+    if (!first && !skip(m, ',')) return bad_json(m);
+    size_t begin = m->at;
+    if (!skip_string(m)) return bad_json(m);
+    *key = (Str){ m->text.at + begin, m->at - begin };
+    if (!skip(m, ':')) return bad_json(m);
+    begin = m->at;
+    if (!skip_value(m)) return bad_json(m);
+    *value = (Str){ m->text.at + begin, m->at - begin };
+    skip_blanks(m);
+    return m->at < m->text.n ? OK : bad_json(m);
+}
+
+// A key without its quotes: a view, or where it has escapes a copy.
+static Err read_key(Str *out, Arena *arena, Str quoted, const Members *m)
+{
+    Str inner = { quoted.at + 1, quoted.n - 2 };
+    bool plain = utf8_valid(inner.at, inner.n);
+    for (size_t i = 0; plain && i < inner.n; i++) plain = (uint8_t)inner.at[i] >= 0x20 && inner.at[i] != '\\';
+    *out = inner;
+    if (plain) return OK;
+    json_t *text = NULL;
+    Err e = json_parse(&text, quoted, JSON_UNIQUE, m->path);
+    if (e.code) return e;
+    *out = (Str){ arena_text(arena, json_string_value(text), json_string_length(text)), json_string_length(text) };
+    json_decref(text);
+    return out->at ? OK : err_memory(m->path);
+}
+
+static Err count_members(size_t *out, Members m)
+{
+    bool done = false;
+    Err e = OK;
+    for (*out = 0; !e.code && !done; *out += !done) {
+        Str key, value;
+        e = next_member(&m, &key, &value, &done);
+    }
+    return e;
+}
+
+static Err read_member(StoredList *list, Str name, Str value, uint64_t data, const File *file)
+{
+    json_t *entry = NULL;
+    Err e = json_parse(&entry, value, JSON_UNIQUE, file->path);
+    if (e.code) return e;
+    if (str_is(name, "__metadata__")) {
+        e = check_metadata(entry, file->path);
+    } else {
+        Stored *s = &list->at[list->count++];
+        s->name = name;
+        e = read_tensor(s, entry, data, file);
+    }
+    json_decref(entry);
+    return e;
+}
+
+static Err read_header(StoredList *out, Arena *arena, Str text, uint64_t data, const File *file, int index)
+{
+    Members m = { .text = text, .path = file->path };
+    size_t count = 0;
+    bool done = false;
+    Err e = count_members(&count, m);
+    if (e.code) return e;
+    StoredList list = { .at = arena_array(arena, count, sizeof *list.at) };
+    if (!list.at) return err_memory(file->path);
+    while (!e.code && !done) {
+        Str key = { 0 }, value = { 0 }, name = { 0 };
+        e = next_member(&m, &key, &value, &done);
+        if (e.code || done) break;
+        e = read_key(&name, arena, key, &m);
+        if (!e.code) e = read_member(&list, name, value, data, file);
+    }
+    for (size_t i = 0; i < list.count; i++) list.at[i].file = index;
     stored_sort_by_offset(&list);
-    Err e = check_tiling(&list, data, file);
+    if (!e.code) e = check_tiling(&list, data, file);
     if (!e.code) *out = list;
     return e;
 }
@@ -171,12 +287,8 @@ Err safetensors_read(StoredList *out, Arena *arena, const File *file, int index)
     if (!str_starts(text, "{"))
         return err(ERR_FORMAT, "%s: the header does not begin with '{'; this is no safetensors file or is damaged",
                    file->path);
-    json_t *header = NULL;
-    Err e = parse_bounded(&header, text, file->path);
-    if (e.code) return e;
-    e = read_header(out, arena, header, sizeof header_bytes + header_bytes, file, index);
-    json_decref(header);
-    return e;
+    Err e = check_values(text, file->path);
+    return e.code ? e : read_header(out, arena, text, sizeof header_bytes + header_bytes, file, index);
 }
 
 // ---- The index of shards -------------------------------------------------------------------------------------------
@@ -248,7 +360,8 @@ static Err collect_shards(ShardIndex *out, Arena *arena, const char *source)
 Err index_read(ShardIndex *out, Arena *arena, Str text, const char *source)
 {
     json_t *root = NULL;
-    Err e = parse_bounded(&root, text, source);
+    Err e = check_values(text, source);
+    if (!e.code) e = json_parse(&root, text, JSON_UNIQUE, source);
     if (e.code) return e;
     const json_t *map = json_object_get(root, "weight_map");
     ShardIndex index = { 0 };

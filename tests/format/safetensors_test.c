@@ -142,6 +142,17 @@ static void every_lie_of_a_header_is_named(void **state)
         { " {}", 0, ERR_FORMAT, "does not begin with '{'" },
         { "{", 0, ERR_FORMAT, "not valid JSON" },
         { "{} x", 0, ERR_FORMAT, "not valid JSON" },
+        { "{,}", 0, ERR_FORMAT, "not valid JSON" },
+        { "{\"a\"}", 0, ERR_FORMAT, "not valid JSON" },
+        { "{\"a\":}", 0, ERR_FORMAT, "not valid JSON" },
+        { "{\"a\":{]}", 0, ERR_FORMAT, "not valid JSON" },
+        { "{\"a\":\"", 0, ERR_FORMAT, "not valid JSON" },
+        { "{\"a\":\"\\", 0, ERR_FORMAT, "not valid JSON" },
+        { "{\"\\q\":{}}", 0, ERR_FORMAT, "not valid JSON" },
+        { "{\"__metadata__\":{},}", 0, ERR_FORMAT, "not valid JSON" },
+        { "{\"__metadata__\":{}", 0, ERR_FORMAT, "not valid JSON" },
+        { "{\"__metadata__\":{} {}}", 0, ERR_FORMAT, "not valid JSON" },
+        { "{\"__metadata__\":{}\"a\":{}}", 0, ERR_FORMAT, "not valid JSON" },
         { "{\"a\xFF\":{}}", 0, ERR_FORMAT, "not valid JSON" },
         { "{\"a\\u0000b\":{}}", 0, ERR_FORMAT, "not valid JSON" },
         { "{}", 1, ERR_FORMAT, "1 superfluous bytes" },
@@ -180,15 +191,24 @@ static void every_lie_of_a_header_is_named(void **state)
         { "{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
           "\"u\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
           12, ERR_FORMAT, "the tensors t and u overlap" },
-        { "{\"t\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-          "\"t\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
-          8, ERR_FORMAT, "duplicate" },
         { "{\"t\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, ERR_FORMAT,
           "duplicate" },
     };
     expect_ok(read_header_text(ENTRY("\"F32\"", "[1]", "[0,4]") "   ", 4));
     for (size_t i = 0; i < COUNT(cases); i++)
         expect_err(read_header_text(cases[i].header, cases[i].data), cases[i].code, cases[i].piece);
+}
+
+static void a_tensor_given_twice_is_named(void **state)
+{
+    safetensors_file(*state, "twice.safetensors",
+                     "{\"t\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+                     "\"\\u0074\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+                     8);
+    char *path;
+    expect_ok(path_join(&path, *state, "twice.safetensors"));
+    open_fails(path, CHECKPOINT_ALL, ERR_FORMAT, "twice.safetensors: the tensor t is given twice");
+    free(path);
 }
 
 static void a_lying_header_length_is_named(void **state)
@@ -274,6 +294,7 @@ int main(void)
         cmocka_unit_test(every_cut_of_a_file_is_an_error),
         cmocka_unit_test_setup_teardown(truncated_file_names_the_tensor, make_folder, remove_folder),
         cmocka_unit_test(every_lie_of_a_header_is_named),
+        cmocka_unit_test_setup_teardown(a_tensor_given_twice_is_named, make_folder, remove_folder),
         cmocka_unit_test(a_lying_header_length_is_named),
         cmocka_unit_test(deep_nesting_and_long_names_are_errors),
         cmocka_unit_test(a_header_of_millions_of_values_is_a_limit),
