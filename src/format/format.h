@@ -69,7 +69,7 @@ Err checkpoint_quantization(const Checkpoint *checkpoint);
 
 typedef struct TensorOut {
     const char *name;
-    Dtype dtype; // with a safetensors name
+    Dtype dtype; // with a name in safetensors, or a number in GGUF
     int rank;
     int64_t shape[RANK_MOST];
     const void *data; // contiguous
@@ -77,5 +77,46 @@ typedef struct TensorOut {
 
 // One safetensors file, tensors in the order given; `metadata` may be NULL (pairs of strings, NULL-terminated).
 Err safetensors_write(const char *path, const TensorOut *tensors, size_t count, const char *const *metadata);
+
+// The types of GGUF's metadata.
+typedef enum GgufType {
+    GGUF_U8,
+    GGUF_I8,
+    GGUF_U16,
+    GGUF_I16,
+    GGUF_U32,
+    GGUF_I32,
+    GGUF_F32,
+    GGUF_BOOL,
+    GGUF_STRING,
+    GGUF_ARRAY,
+    GGUF_U64,
+    GGUF_I64,
+    GGUF_F64,
+    GGUF_TYPES
+} GgufType;
+
+// A key with its value as the file has it, bytes and all: what is read so can be written again unchanged.
+typedef struct GgufPair {
+    Str key;
+    GgufType type;
+    Str value; // of an array: type of its items, their number, the items
+} GgufPair;
+
+typedef struct GgufFile {
+    const GgufPair *pairs;
+    size_t pair_count;
+    const TensorOut *tensors;
+    size_t tensor_count;
+} GgufFile;
+
+size_t gguf_type_bytes(GgufType type); // 0 for strings and arrays
+// The pairs of a GGUF file, in its order: views into it.
+Err gguf_pairs(GgufPair **out, size_t *count, Arena *arena, const File *file);
+// A pair in `arena` (but for the key, which is kept as a view). value and items: as C has them; Str for strings, a byte for bool.
+Err gguf_value(GgufPair *out, Arena *arena, Str key, GgufType type, const void *value);
+Err gguf_array(GgufPair *out, Arena *arena, Str key, GgufType item, const void *items, size_t count);
+// One GGUF file, tensors in the order given, aligned as the pair general.alignment says, else to 32.
+Err gguf_write(const char *path, const GgufFile *file);
 
 #endif

@@ -16,33 +16,16 @@ enum {
     GGUF_ALIGNMENT = 32, // where general.alignment is absent
 };
 
-typedef enum ValueType {
-    VALUE_U8,
-    VALUE_I8,
-    VALUE_U16,
-    VALUE_I16,
-    VALUE_U32,
-    VALUE_I32,
-    VALUE_F32,
-    VALUE_BOOL,
-    VALUE_STRING,
-    VALUE_ARRAY,
-    VALUE_U64,
-    VALUE_I64,
-    VALUE_F64,
-    VALUE_TYPES
-} ValueType;
-
 // bytes 0: not of fixed size
 static const struct {
     uint8_t bytes;
     MetaType meta;
-} value_types[VALUE_TYPES] = {
-    [VALUE_U8] = { 1, META_INT },     [VALUE_I8] = { 1, META_INT },    [VALUE_U16] = { 2, META_INT },
-    [VALUE_I16] = { 2, META_INT },    [VALUE_U32] = { 4, META_INT },   [VALUE_I32] = { 4, META_INT },
-    [VALUE_F32] = { 4, META_REAL },   [VALUE_BOOL] = { 1, META_BOOL }, [VALUE_STRING] = { 0, META_TEXT },
-    [VALUE_ARRAY] = { 0, META_LIST }, [VALUE_U64] = { 8, META_INT },   [VALUE_I64] = { 8, META_INT },
-    [VALUE_F64] = { 8, META_REAL },
+} value_types[GGUF_TYPES] = {
+    [GGUF_U8] = { 1, META_INT },     [GGUF_I8] = { 1, META_INT },    [GGUF_U16] = { 2, META_INT },
+    [GGUF_I16] = { 2, META_INT },    [GGUF_U32] = { 4, META_INT },   [GGUF_I32] = { 4, META_INT },
+    [GGUF_F32] = { 4, META_REAL },   [GGUF_BOOL] = { 1, META_BOOL }, [GGUF_STRING] = { 0, META_TEXT },
+    [GGUF_ARRAY] = { 0, META_LIST }, [GGUF_U64] = { 8, META_INT },   [GGUF_I64] = { 8, META_INT },
+    [GGUF_F64] = { 8, META_REAL },
 };
 
 // Tensor types that exist elsewhere, so that a refusal can say their names.
@@ -54,8 +37,9 @@ static const struct {
 typedef struct Reader {
     const File *file;
     Arena *arena;
-    size_t at;      // never beyond file->bytes
-    uint64_t items; // of arrays so far
+    size_t at;       // never beyond file->bytes
+    uint64_t items;  // of arrays so far
+    GgufPair *pairs; // [keys], filled as they are read; or NULL
 } Reader;
 
 // ---- Pieces --------------------------------------------------------------------------------------------------------
@@ -113,7 +97,7 @@ static Err take_name(Reader *r, Str *out, const char *kind, uint64_t number, siz
 
 // ---- Values --------------------------------------------------------------------------------------------------------
 
-static int64_t signed_of(const uint8_t *at, ValueType type)
+static int64_t signed_of(const uint8_t *at, GgufType type)
 {
     int8_t i8;
     uint16_t u16;
@@ -122,38 +106,38 @@ static int64_t signed_of(const uint8_t *at, ValueType type)
     int32_t i32;
     int64_t i64;
     switch (type) {
-    case VALUE_I8:
+    case GGUF_I8:
         return memcpy(&i8, at, sizeof i8), i8;
-    case VALUE_U16:
+    case GGUF_U16:
         return memcpy(&u16, at, sizeof u16), u16;
-    case VALUE_I16:
+    case GGUF_I16:
         return memcpy(&i16, at, sizeof i16), i16;
-    case VALUE_U32:
+    case GGUF_U32:
         return memcpy(&u32, at, sizeof u32), u32;
-    case VALUE_I32:
+    case GGUF_I32:
         return memcpy(&i32, at, sizeof i32), i32;
-    case VALUE_U64:
-    case VALUE_I64:
+    case GGUF_U64:
+    case GGUF_I64:
         return memcpy(&i64, at, sizeof i64), i64;
     default:
-        return *at; // VALUE_U8, VALUE_BOOL
+        return *at; // GGUF_U8, GGUF_BOOL
     }
 }
 
-static double real_of(const uint8_t *at, ValueType type)
+static double real_of(const uint8_t *at, GgufType type)
 {
     float f32;
     double f64;
     uint64_t u64;
-    if (type == VALUE_F32) return memcpy(&f32, at, sizeof f32), (double)f32;
-    if (type == VALUE_F64) return memcpy(&f64, at, sizeof f64), f64;
-    return memcpy(&u64, at, sizeof u64), (double)u64; // VALUE_U64
+    if (type == GGUF_F32) return memcpy(&f32, at, sizeof f32), (double)f32;
+    if (type == GGUF_F64) return memcpy(&f64, at, sizeof f64), f64;
+    return memcpy(&u64, at, sizeof u64), (double)u64; // GGUF_U64
 }
 
 // Numbers of 64 bits without sign that pass INT64_MAX are kept as the nearest real; nothing that is read here has such.
-static MetaType number_type(const uint8_t *at, uint64_t count, ValueType type)
+static MetaType number_type(const uint8_t *at, uint64_t count, GgufType type)
 {
-    for (uint64_t i = 0; type == VALUE_U64 && i < count; i++)
+    for (uint64_t i = 0; type == GGUF_U64 && i < count; i++)
         if (signed_of(at + 8 * i, type) < 0) return META_REAL;
     return value_types[type].meta;
 }
@@ -164,7 +148,7 @@ static Err bad_bool(const Reader *r, Str key)
                r->file->path, shown(key), key.at);
 }
 
-static Err read_fixed(Reader *r, MetaValue *out, ValueType type, Str key)
+static Err read_fixed(Reader *r, MetaValue *out, GgufType type, Str key)
 {
     uint8_t bytes[8] = { 0 };
     Err e = take(r, bytes, value_types[type].bytes, (Part){ "the value of key", key });
@@ -181,7 +165,7 @@ static Err read_fixed(Reader *r, MetaValue *out, ValueType type, Str key)
     return OK;
 }
 
-static Err read_fixed_items(Reader *r, MetaValue *out, ValueType type, size_t count, Str key)
+static Err read_fixed_items(Reader *r, MetaValue *out, GgufType type, size_t count, Str key)
 {
     const uint8_t *at = r->file->at + r->at;
     size_t size = value_types[type].bytes;
@@ -216,7 +200,7 @@ static Err unknown_type(const Reader *r, uint32_t type, Str key)
 {
     return err(ERR_FORMAT,
                "%s: the value of key %.*s has the type %" PRIu32 ", but types are 0 to %d; the file is damaged",
-               r->file->path, shown(key), key.at, type, VALUE_TYPES - 1);
+               r->file->path, shown(key), key.at, type, GGUF_TYPES - 1);
 }
 
 static Err read_array(Reader *r, MetaValue *out, Str key)
@@ -227,11 +211,11 @@ static Err read_array(Reader *r, MetaValue *out, Str key)
     Err e = take(r, &type, sizeof type, part);
     if (!e.code) e = take(r, &count, sizeof count, part);
     if (e.code) return e;
-    if (type >= VALUE_TYPES) return unknown_type(r, type, key);
-    if (type == VALUE_ARRAY)
+    if (type >= GGUF_TYPES) return unknown_type(r, type, key);
+    if (type == GGUF_ARRAY)
         return err(ERR_UNSUPPORTED, "%s: the value of key %.*s is an array of arrays, which is not read here",
                    r->file->path, shown(key), key.at);
-    size_t least = type == VALUE_STRING ? sizeof(uint64_t) : value_types[type].bytes;
+    size_t least = type == GGUF_STRING ? sizeof(uint64_t) : value_types[type].bytes;
     if (count > (r->file->bytes - r->at) / least) return cut_off(r, part);
     if (count > ITEMS_MOST - r->items)
         return err(ERR_LIMIT, "%s: with the value of key %.*s, arrays hold %" PRIu64 " items, at most %d are read",
@@ -239,8 +223,8 @@ static Err read_array(Reader *r, MetaValue *out, Str key)
     r->items += count;
     *out = (MetaValue){ .type = META_LIST, .item = value_types[type].meta, .count = (size_t)count };
     if (!count) return OK;
-    if (type == VALUE_STRING) return read_strings(r, out, (size_t)count, key);
-    return read_fixed_items(r, out, (ValueType)type, (size_t)count, key);
+    if (type == GGUF_STRING) return read_strings(r, out, (size_t)count, key);
+    return read_fixed_items(r, out, (GgufType)type, (size_t)count, key);
 }
 
 static Err read_pair(Reader *r, Meta *meta, uint64_t number)
@@ -251,15 +235,18 @@ static Err read_pair(Reader *r, Meta *meta, uint64_t number)
     Err e = take_name(r, &key, "key", number, KEY_MOST);
     if (!e.code) e = take(r, &type, sizeof type, (Part){ "the type of key", key });
     if (e.code) return e;
-    if (type >= VALUE_TYPES) return unknown_type(r, type, key);
-    if (type == VALUE_STRING) {
+    if (type >= GGUF_TYPES) return unknown_type(r, type, key);
+    size_t begin = r->at;
+    if (type == GGUF_STRING) {
         value.type = META_TEXT;
         e = take_string(r, &value.text, (Part){ "the value of key", key });
-    } else if (type == VALUE_ARRAY) {
+    } else if (type == GGUF_ARRAY) {
         e = read_array(r, &value, key);
     } else {
-        e = read_fixed(r, &value, (ValueType)type, key);
+        e = read_fixed(r, &value, (GgufType)type, key);
     }
+    Str bytes = { (const char *)r->file->at + begin, r->at - begin };
+    if (r->pairs) r->pairs[number] = (GgufPair){ .key = key, .type = (GgufType)type, .value = bytes };
     return e.code ? e : meta_add(meta, key, value);
 }
 
@@ -409,5 +396,28 @@ Err gguf_read(Meta **meta, StoredList *out, Arena *arena, const File *file, int 
         e = cut_off(&r, (Part){ "the descriptions of its", str("tensors") });
     if (!e.code && out) e = read_infos(&r, out, pairs, tensors, index);
     if (!e.code) *meta = pairs;
+    return e;
+}
+
+size_t gguf_type_bytes(GgufType type)
+{
+    return value_types[type].bytes;
+}
+
+Err gguf_pairs(GgufPair **out, size_t *count, Arena *arena, const File *file)
+{
+    Arena scratch = arena_new("GGUF metadata");
+    Reader r = { .file = file, .arena = &scratch };
+    uint64_t tensors = 0, keys = 0;
+    Meta *meta = NULL;
+    Err e = read_head(&r, &tensors, &keys);
+    // A pair has at least 13 bytes: this bounds the list's memory by the file's size.
+    if (!e.code && keys > (file->bytes - r.at) / 13) e = cut_off(&r, (Part){ "its", str("keys") });
+    if (!e.code && !(r.pairs = arena_array(arena, (size_t)keys, sizeof *r.pairs))) e = err_memory(file->path);
+    if (!e.code) e = meta_new(&meta, &scratch, file->path);
+    for (uint64_t i = 0; !e.code && i < keys; i++) e = read_pair(&r, meta, i);
+    if (!e.code) e = meta_seal(meta);
+    if (!e.code) *out = r.pairs, *count = (size_t)keys;
+    arena_free(&scratch);
     return e;
 }
