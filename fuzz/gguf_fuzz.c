@@ -43,6 +43,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         if (e.code || s->offset > n || s->bytes > n - s->offset) __builtin_trap();
         decode_first_row(s, data);
     }
+    GgufPair *pairs = NULL;
+    size_t count = 0;
+    Err of_pairs = gguf_pairs(&pairs, &count, &arena, &file);
+    if (!e.code && of_pairs.code) __builtin_trap(); // what is read is read as pairs too
+    for (size_t i = 0; !of_pairs.code && i < count; i++) {
+        const uint8_t *at = (const uint8_t *)pairs[i].value.at;
+        if (at < data || pairs[i].value.n > n - (size_t)(at - data)) __builtin_trap();
+    }
     arena_free(&arena);
     return 0;
 }
