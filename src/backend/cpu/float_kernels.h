@@ -136,57 +136,58 @@ static void byte_sums(int32_t sum[2], __m256i bytes)
     sum[1] = _mm256_extract_epi16(eight, 8) + _mm256_extract_epi16(eight, 12) - 128 * SUM_BLOCK;
 }
 
-static void quantize_block(int8_t *q, float *d, int32_t sum[2], const V x[QUANT_BLOCK / WIDTH])
+enum { BLOCK_VECTORS = QUANT_BLOCK / WIDTH };
+
+// The n <= 32 first elements of a block, zeros behind them.
+INLINE void load_block(V v[BLOCK_VECTORS], const float *x, int64_t n)
 {
-    uint32_t largest = v_largest_bits(x);
-    float f;
-    memcpy(&f, &largest, sizeof f);
-    *d = f = f / (float)CODE_MOST;
-    __m256i high = _mm256_setzero_si256(), low = high;
-    if (f > 0.0f && f <= 3.4e38f) { // neither zero nor infinity nor NaN
-        const V most = v_set((float)CODE_MOST), least = v_set(-(float)CODE_MOST), base = v_set((float)CODE_BASE);
-        V h[QUANT_BLOCK / WIDTH], l[QUANT_BLOCK / WIDTH];
-        for (int i = 0; i < QUANT_BLOCK / WIDTH; i++) {
-            V c = v_round(v_max(least, v_min(most, v_div(x[i], v_set(f)))));
-            h[i] = v_round(v_mul(c, v_set(1.0f / (float)CODE_BASE)));
-            l[i] = v_sub(c, v_mul(base, h[i]));
-        }
-        high = v_to_codes(h);
-        low = v_to_codes(l);
-    }
-    _mm256_storeu_si256((__m256i *)(void *)q, high);
-    _mm256_storeu_si256((__m256i *)(void *)(q + QUANT_BLOCK), low);
-    int32_t high_sum[2], low_sum[2];
-    byte_sums(high_sum, high);
-    byte_sums(low_sum, low);
-    for (int i = 0; i < 2; i++) sum[i] = CODE_BASE * high_sum[i] + low_sum[i];
+    float last[QUANT_BLOCK] = { 0 };
+    if (n < QUANT_BLOCK) memcpy(last, x, (size_t)n * sizeof *last);
+    for (int i = 0; i < BLOCK_VECTORS; i++) v[i] = v_load((n < QUANT_BLOCK ? last : x) + i * WIDTH);
+}
+
+// v becomes v / d, whole numbers of at most `most`; returns d = max|v| / most. Zeros where d is zero, infinite or NaN.
+INLINE float block_codes(V v[BLOCK_VECTORS], float most)
+{
+    uint32_t largest = v_largest_bits(v);
+    float d;
+    memcpy(&d, &largest, sizeof d);
+    d /= most;
+    const bool finite = d > 0.0f && d <= 3.4e38f;
+    for (int i = 0; i < BLOCK_VECTORS; i++)
+        v[i] = finite ? v_round(v_max(v_set(-most), v_min(v_set(most), v_div(v[i], v_set(d))))) : v_set(0.0f);
+    return d;
 }
 
 static void quantize_row(int8_t *q, float *d, int32_t *sum, const float *x, int64_t n)
 {
-    enum { VECTORS = QUANT_BLOCK / WIDTH };
-    V v[VECTORS];
-    int64_t b = 0;
-    for (; (b + 1) * QUANT_BLOCK <= n; b++) {
-        for (int i = 0; i < VECTORS; i++) v[i] = v_load(x + b * QUANT_BLOCK + i * WIDTH);
-        quantize_block(q + b * QUANT_BYTES, d + b, sum + 2 * b, v);
+    for (int64_t b = 0; b < rows_blocks(n); b++, q += QUANT_BYTES, sum += 2) {
+        V high[BLOCK_VECTORS], low[BLOCK_VECTORS];
+        int32_t high_sum[2], low_sum[2];
+        load_block(low, x + b * QUANT_BLOCK, n - b * QUANT_BLOCK);
+        d[b] = block_codes(low, (float)CODE_MOST);
+        for (int i = 0; i < BLOCK_VECTORS; i++) {
+            high[i] = v_round(v_mul(low[i], v_set(1.0f / (float)CODE_BASE)));
+            low[i] = v_sub(low[i], v_mul(v_set((float)CODE_BASE), high[i]));
+        }
+        __m256i high_bytes = v_to_codes(high), low_bytes = v_to_codes(low);
+        _mm256_storeu_si256((__m256i *)(void *)q, high_bytes);
+        _mm256_storeu_si256((__m256i *)(void *)(q + QUANT_BLOCK), low_bytes);
+        byte_sums(high_sum, high_bytes);
+        byte_sums(low_sum, low_bytes);
+        for (int i = 0; i < 2; i++) sum[i] = CODE_BASE * high_sum[i] + low_sum[i];
     }
-    if (b * QUANT_BLOCK == n) return;
-    float last[QUANT_BLOCK] = { 0 };
-    memcpy(last, x + b * QUANT_BLOCK, (size_t)(n - b * QUANT_BLOCK) * sizeof *last);
-    for (int i = 0; i < VECTORS; i++) v[i] = v_load(last + i * WIDTH);
-    quantize_block(q + b * QUANT_BYTES, d + b, sum + 2 * b, v);
 }
 
 static void store_q8(uint8_t *to, const float *x, int64_t width)
 {
-    int64_t blocks = rows_blocks(width);
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t first = b * QUANT_BLOCK, left = width - first;
-        float d;
-        int16_t sum[2];
-        quantize_row((int8_t *)to + first, &d, sum, x + first, left < QUANT_BLOCK ? left : QUANT_BLOCK);
-        memcpy(to + blocks * QUANT_BLOCK + b * (int64_t)sizeof d, &d, sizeof d);
+    uint8_t *scales = to + rows_blocks(width) * QUANT_BLOCK;
+    for (int64_t b = 0; b < rows_blocks(width); b++) {
+        V v[BLOCK_VECTORS];
+        load_block(v, x + b * QUANT_BLOCK, width - b * QUANT_BLOCK);
+        float d = block_codes(v, 127.0f);
+        _mm256_storeu_si256((__m256i *)(void *)(to + b * QUANT_BLOCK), v_to_codes(v));
+        memcpy(scales + b * (int64_t)sizeof d, &d, sizeof d);
     }
 }
 
