@@ -107,8 +107,7 @@ static Err read_tokens(Tokenizer *t, const Meta *meta)
     const MetaValue *texts, *types = NULL;
     Err e = list_of(meta, "tokenizer.ggml.tokens", META_TEXT, &texts);
     if (e.code) return e;
-    if (meta_find(meta, "tokenizer.ggml.token_type"))
-        e = list_of(meta, "tokenizer.ggml.token_type", META_INT, &types);
+    if (meta_find(meta, "tokenizer.ggml.token_type")) e = list_of(meta, "tokenizer.ggml.token_type", META_INT, &types);
     if (!e.code && !texts->count) e = err(ERR_FORMAT, "%s: tokenizer.ggml.tokens is empty", meta->source);
     if (!e.code && types && types->count != texts->count)
         e = err(ERR_FORMAT, "%s: tokenizer.ggml.token_type has %zu entries for %zu tokens", meta->source, types->count,
