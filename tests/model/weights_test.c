@@ -17,7 +17,23 @@ typedef struct Change {
     const char *rename;  // this tensor gets the name `to`
     const char *to;
     const char *as_ints; // this tensor claims to hold I32
+    const char *pack;    // this tensor becomes packed integers of 4 bits, less the last `rows_less` rows
+    int64_t rows_less;
 } Change;
+
+// The three tensors of a packed weight: codes, scales, shape.
+static void put_packed(TensorOut out[3], char names[3][200], const Stored *s, int64_t rows)
+{
+    static const int32_t zeros[1 << 16];
+    static int64_t shape[2];
+    static const char *const suffixes[] = { "_packed", "_scale", "_shape" };
+    shape[0] = rows, shape[1] = s->shape[1];
+    assert_true(rows * s->shape[1] <= (int64_t)COUNT(zeros) && s->shape[1] % 8 == 0);
+    for (int i = 0; i < 3; i++) snprintf(names[i], sizeof names[i], "%.*s%s", (int)s->name.n, s->name.at, suffixes[i]);
+    out[0] = (TensorOut){ names[0], DTYPE_I32, 2, { rows, s->shape[1] / 8 }, zeros };
+    out[1] = (TensorOut){ names[1], DTYPE_F32, 2, { rows, 1 }, zeros };
+    out[2] = (TensorOut){ names[2], DTYPE_I64, 1, { 2 }, shape };
+}
 
 static char folder[] = "/tmp/dure-weights-XXXXXX";
 
@@ -38,12 +54,17 @@ static Checkpoint *changed(const char *from, const Change *change)
     Checkpoint *c = NULL, *out = NULL;
     char target[1200];
     assert_int_equal(checkpoint_open(&c, from, CHECKPOINT_ALL, NULL, NULL).code, 0);
-    TensorOut *tensors = calloc(c->tensor_count, sizeof *tensors);
-    char(*names)[200] = calloc(c->tensor_count, sizeof *names);
+    TensorOut *tensors = calloc(c->tensor_count + 2, sizeof *tensors);
+    char(*names)[200] = calloc(c->tensor_count + 2, sizeof *names);
     size_t n = 0;
     for (size_t i = 0; i < c->tensor_count; i++) {
         const Stored *s = &c->tensors[i];
         if (change->drop && str_starts(s->name, change->drop)) continue;
+        if (change->pack && str_is(s->name, change->pack)) {
+            put_packed(tensors + n, names + n, s, s->shape[0] - change->rows_less);
+            n += 3;
+            continue;
+        }
         snprintf(names[n], sizeof names[n], "%.*s", (int)s->name.n, s->name.at);
         tensors[n] = (TensorOut){ .name = names[n], .dtype = s->dtype, .rank = s->rank, .data = checkpoint_data(c, s) };
         memcpy(tensors[n].shape, s->shape, sizeof s->shape);
@@ -122,6 +143,17 @@ static void integers_are_no_weights(void **state)
     says(e, "model.layers.1.self_attn.k_proj.weight is stored as I32");
 }
 
+static void a_packed_weight_has_the_shape_of_what_it_holds(void **state)
+{
+    (void)state;
+    const char *name = "model.layers.1.self_attn.k_proj.weight";
+    assert_int_equal(bind_changed(&(Change){ .pack = name }, NULL).code, 0);
+    assert_int_equal(warnings, 0); // its companions are used with it
+    Err e = bind_changed(&(Change){ .pack = name, .rows_less = 8 }, NULL);
+    says(e, "model.layers.1.self_attn.k_proj.weight_packed has shape [");
+    says(e, "expected [");
+}
+
 static void superfluous_tensors_are_one_warning(void **state)
 {
     (void)state;
@@ -165,6 +197,7 @@ int main(void)
         cmocka_unit_test(missing_tensors_are_all_reported),
         cmocka_unit_test(misshapen_tensor_is_named_with_both_shapes),
         cmocka_unit_test(integers_are_no_weights),
+        cmocka_unit_test(a_packed_weight_has_the_shape_of_what_it_holds),
         cmocka_unit_test(superfluous_tensors_are_one_warning),
         cmocka_unit_test(known_unused_tensors_are_no_warning),
     };
