@@ -1,7 +1,8 @@
 // What linear and attend reach on each CPU level, beside what the machine has: bytes per second of a plain sum over a large buffer,
 // and multiply-adds per second of 8-bit and float32 vectors in registers, all on the same number of threads, in the same run.
 //   bench_kernels [THREADS [LEVEL]]
-// One JSON line per figure. "gops" counts a multiplication and an addition as two.
+// One JSON line per figure. "gops" counts a multiplication and an addition as two. Activations of 16 bits are two bytes: formats of
+// codes do twice the byte products that their gops say, and half the 8-bit peak is all there is.
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
