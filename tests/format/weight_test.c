@@ -105,6 +105,45 @@ static void each_expert_has_its_slice_of_codes_and_scales(void **state)
     arena_free(&arena);
 }
 
+// Twice the same codes and scales, the second time under twice the second scale: that doubles every weight exactly.
+static void each_expert_has_its_own_second_scale(void **state)
+{
+    const char *folder = *state;
+    char path[300];
+    Arena arena = arena_new("test");
+    Checkpoint *one = open_part("modelopt_nvfp4", ""), *expected = open_part("modelopt_nvfp4", "/expected.safetensors");
+    const Stored *codes = checkpoint_find(one, str("m.weight")), *scale = checkpoint_find(one, str("m.weight_scale"));
+    const Stored *value = checkpoint_find(expected, str("value"));
+    float second[2];
+    memcpy(second, checkpoint_data(one, checkpoint_find(one, str("m.weight_scale_2"))), sizeof *second);
+    second[1] = 2 * second[0];
+    uint8_t *both = malloc(2 * (codes->bytes + scale->bytes)), *scales = both + 2 * codes->bytes;
+    for (size_t i = 0; i < 2; i++) memcpy(both + i * codes->bytes, checkpoint_data(one, codes), codes->bytes);
+    for (size_t i = 0; i < 2; i++) memcpy(scales + i * scale->bytes, checkpoint_data(one, scale), scale->bytes);
+    const TensorOut tensors[] = {
+        { "m.experts", DTYPE_U8, 3, { 2, codes->shape[0], codes->shape[1] }, both },
+        { "m.experts_scale", DTYPE_F8_E4M3, 3, { 2, scale->shape[0], scale->shape[1] }, scales },
+        { "m.experts_scale_2", DTYPE_F32, 1, { 2 }, second },
+    };
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    expect_ok(safetensors_write(path, tensors, COUNT(tensors), NULL));
+    Checkpoint *c = open_well(path, CHECKPOINT_ALL);
+    float *want = malloc(value->bytes);
+    memcpy(want, checkpoint_data(expected, value), value->bytes);
+    for (int64_t e = 0; e < 2; e++) {
+        Matrix m = { 0 };
+        expect_ok(checkpoint_matrix(&m, &arena, c, checkpoint_find(c, str("m.experts")), e));
+        expect_rows(&m, want, 5, "m.experts");
+        for (int64_t i = 0; i < m.rows * m.cols; i++) want[i] *= 2;
+    }
+    free(want);
+    free(both);
+    checkpoint_close(c);
+    checkpoint_close(one);
+    checkpoint_close(expected);
+    arena_free(&arena);
+}
+
 static void every_companion_knows_its_weight(void **state)
 {
     (void)state;
@@ -353,6 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_weight_equals_its_reference_bit_for_bit),
         cmocka_unit_test(each_expert_has_its_slice_of_codes_and_scales),
+        cmocka_unit_test(each_expert_has_its_own_second_scale),
         cmocka_unit_test(every_companion_knows_its_weight),
         cmocka_unit_test(what_is_missing_or_does_not_fit_is_named),
         cmocka_unit_test(ways_of_quantising_that_are_not_read_are_refused_by_name),

@@ -1,7 +1,7 @@
 // Walks through what format allocates and reads, for the failure injector: inject_format_probe FOLDER (its own, empty). Writes a
-// sharded checkpoint and a split GGUF model there, opens both and takes their fingerprints, and reads quantised weights. Ends
-// with 0 when all went well, 1 with the sentence on standard error when something gave an Err, and 3 when a wrong answer was given
-// without one. It owns nothing when it ends, whatever happened.
+// sharded checkpoint and a split GGUF model there, opens both and takes their fingerprints, writes a part of the latter again and
+// reads quantised weights. Ends with 0 when all went well, 1 with the sentence on standard error when something gave an Err,
+// and 3 when a wrong answer was given without one. It owns nothing when it ends, whatever happened.
 #include "format/format.h"
 
 #include <stdlib.h>
@@ -147,6 +147,31 @@ static Err probe_weights(const char *folder)
     return e;
 }
 
+// What is read of a GGUF file is written again, with one more key.
+static Err probe_gguf_write(const char *folder, const char *from)
+{
+    static const uint32_t one = 1;
+    static const float values[8];
+    char *path = NULL;
+    File file = { 0 };
+    Arena arena = arena_new("pairs");
+    GgufPair *read = NULL, pairs[8];
+    size_t count = 0;
+    Err e = path_join(&path, folder, "again.gguf");
+    if (!e.code) e = file_map(&file, from);
+    if (!e.code) e = gguf_pairs(&read, &count, &arena, &file);
+    if (!e.code && count + 2 > COUNT(pairs)) e = wrong("gguf_pairs");
+    if (!e.code) memcpy(pairs, read, count * sizeof *pairs);
+    if (!e.code) e = gguf_value(&pairs[count], &arena, str("one"), GGUF_U32, &one);
+    if (!e.code) e = gguf_array(&pairs[count + 1], &arena, str("ones"), GGUF_U32, &one, 1);
+    const TensorOut tensor = { "w", DTYPE_F32, 1, { 8 }, values };
+    if (!e.code) e = gguf_write(path, &(GgufFile){ pairs, count + 2, &tensor, 1 });
+    arena_free(&arena);
+    file_unmap(&file);
+    free(path);
+    return e;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -158,6 +183,7 @@ int main(int argc, char **argv)
     if (!e.code) e = path_join(&part, folder, "m-00001-of-00002.gguf");
     if (!e.code) e = probe(folder, 4, "model_type");
     if (!e.code) e = probe(part, 2, "texts");
+    if (!e.code) e = probe_gguf_write(folder, part);
     if (!e.code) e = write_quantised(folder);
     if (!e.code) e = probe_weights(folder);
     free(part);
