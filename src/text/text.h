@@ -133,11 +133,88 @@ typedef struct ReplyForm {
     CallSyntax calls;
     bool strip_newlines;      // around reasoning, and before the answer
     const char *const *marks; // every string that structures a prompt or reply, NULL-terminated: guarded where a token
-    const char *const *recognise; // strings that must all stand in the template or be tokens, NULL-terminated
-    const char *const *ends;      // tokens that end a reply besides those that the config names, NULL-terminated
+    const char *const *recognise;       // strings that must all stand in the template or be tokens, NULL-terminated
+    const char *const *ends;            // tokens that end a reply besides those that the config names, NULL-terminated
+    bool strip_blanks;                  // before the answer all white space goes, not newlines alone
+    const struct ReplyMachine *machine; // what cuts a reply of this form apart
+    const struct MarkRow *rows;         // the marks that it looks for
 } ReplyForm;
 
 extern const ReplyForm *const reply_forms[]; // NULL-terminated; the last one is plain text and fits everything
 const ReplyForm *chat_reply_form(const Chat *chat);
+
+// ---- Replies -------------------------------------------------------------------------------------------------------
+
+// Cuts a reply apart as it comes: reasoning, answer, calls. Where a mark is a token of the vocabulary only that token counts,
+// never its letters; other marks are found in the text. However a reply is split, the joined deltas are the same, and no byte
+// is lost: each is in the reasoning, the content, a call, the partial call, or belongs to the form.
+//
+// Where a call is JSON or tagged pairs, whether it is one is known at its closing mark only (what is none stays content), so
+// it is given out whole. A typed call's arguments (Solar Open) are given out as they come.
+typedef struct Parser Parser;
+
+typedef enum ParserStart { PARSER_START, PARSER_REASONING, PARSER_CONTENT } ParserStart; // what the prompt left open
+
+typedef struct ParserOptions {
+    ParserStart start;
+    const json_t *tools; // array of functions as OpenAI has it, or NULL: says which arguments are strings. Borrowed
+    const int32_t *ends; // tokens that end a reply besides those of the form
+    size_t end_count;
+    bool by_text;      // the reply comes by parser_put_text; all marks are found in the text
+    bool drop_special; // special tokens that are no marks are left out of the text
+} ParserOptions;
+
+// tokenizer may be NULL when by_text. Form, tokenizer and tools must outlive the parser.
+Err parser_new(Parser **out, const ReplyForm *form, const Tokenizer *tokenizer, const ParserOptions *options);
+void parser_free(Parser *parser);
+// What comes after the reply's end is ignored.
+Err parser_put(Parser *parser, int32_t id);
+Err parser_put_text(Parser *parser, Str text); // any bytes; ill-formed UTF-8 is read as U+FFFD
+// No more comes. stopped: because the model or a stop string ended the reply; false: it was cut. Once.
+Err parser_end(Parser *parser, bool stopped);
+
+typedef enum ReplyFinish { FINISH_LENGTH, FINISH_STOP, FINISH_CALLS } ReplyFinish;
+ReplyFinish parser_finish(const Parser *parser); // after parser_end
+bool parser_over(const Parser *parser);          // an end token or mark was read
+
+typedef enum DeltaKind {
+    DELTA_REASONING, // text; empty when reasoning begins
+    DELTA_CONTENT,   // text
+    DELTA_CALL,      // call `call` begins; text: the function's name, id: its id or empty
+    DELTA_ARGUMENTS, // text: more of call `call`'s arguments
+    DELTA_CALL_END,  // call `call` is complete
+    DELTA_PARTIAL    // text: a call that stays unfinished, as written. One that had begun is none
+} DeltaKind;
+
+typedef struct Delta {
+    DeltaKind kind;
+    size_t call;
+    Str text, id; // valid until the next parser_put, parser_put_text or parser_end
+} Delta;
+
+bool parser_next(Parser *parser, Delta *out); // false: none waits
+
+// Where a prompt leaves the reply: the last reasoning mark that the template wrote behind all messages decides.
+ParserStart reply_start(const ReplyForm *form, const Rendered *prompt);
+
+// The whole reply, joined from deltas.
+typedef struct ReplyCall {
+    Buf id, name, arguments; // arguments: JSON, unless the model wrote something else
+} ReplyCall;
+
+typedef struct ReplyMessage {
+    bool reasoned;
+    Buf reasoning, content;
+    ReplyCall *calls;
+    size_t call_count, call_capacity;
+    bool calling; // the last call is not complete yet
+    bool is_partial;
+    Buf partial;
+} ReplyMessage;
+
+Err reply_message_add(ReplyMessage *message, const Delta *delta);
+void reply_message_free(ReplyMessage *message);
+// {"message": {"role", "content", "reasoning_content", "tool_calls"}, "finish_reason", "partial"}
+void reply_message_write(Buf *out, const ReplyMessage *message, ReplyFinish finish);
 
 #endif

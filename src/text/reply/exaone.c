@@ -44,6 +44,12 @@ static const char *const recognise[] = { "<think>", "</think>", "<tool_call>", "
 
 static const char *const ends[] = { "<|endofturn|>", "[|endofturn|]", NULL };
 
+static const MarkRow rows[] = {
+    { "<think>", MARK_THINK },    { "</think>", MARK_THINK_END },
+    { "<tool_call>", MARK_CALL }, { "</tool_call>", MARK_CALL_END },
+    { NULL, MARK_NONE },
+};
+
 const ReplyForm reply_exaone = {
     .name = "exaone",
     .reasoning_open = "<think>",
@@ -55,4 +61,7 @@ const ReplyForm reply_exaone = {
     .marks = marks,
     .recognise = recognise,
     .ends = ends,
+    .strip_blanks = true,
+    .machine = &machine_tags,
+    .rows = rows,
 };

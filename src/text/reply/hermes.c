@@ -39,6 +39,24 @@ static const char *const reasoning[] = { "<think>", "</think>", NULL };
 
 static const char *const ends[] = { "<|im_end|>", "<|END|>", "<|endoftext|>", NULL };
 
+static const MarkRow both_rows[] = {
+    { "<think>", MARK_THINK },    { "</think>", MARK_THINK_END },
+    { "<tool_call>", MARK_CALL }, { "</tool_call>", MARK_CALL_END },
+    { NULL, MARK_NONE },
+};
+
+static const MarkRow call_rows[] = {
+    { "<tool_call>", MARK_CALL },
+    { "</tool_call>", MARK_CALL_END },
+    { NULL, MARK_NONE },
+};
+
+static const MarkRow think_rows[] = {
+    { "<think>", MARK_THINK },
+    { "</think>", MARK_THINK_END },
+    { NULL, MARK_NONE },
+};
+
 const ReplyForm reply_hermes = {
     .name = "hermes",
     .reasoning_open = "<think>",
@@ -50,6 +68,8 @@ const ReplyForm reply_hermes = {
     .marks = marks,
     .recognise = both,
     .ends = ends,
+    .machine = &machine_tags,
+    .rows = both_rows,
 };
 
 const ReplyForm reply_calls = {
@@ -61,6 +81,8 @@ const ReplyForm reply_calls = {
     .marks = marks,
     .recognise = calls,
     .ends = ends,
+    .machine = &machine_tags,
+    .rows = call_rows,
 };
 
 const ReplyForm reply_think = {
@@ -72,4 +94,6 @@ const ReplyForm reply_think = {
     .marks = marks,
     .recognise = reasoning,
     .ends = ends,
+    .machine = &machine_tags,
+    .rows = think_rows,
 };

@@ -39,6 +39,16 @@ static const char *const recognise[] = { NULL };
 static const char *const ends[] = { "<|im_end|>",      "<|endofturn|>", "<|stop|>", "<|eot_id|>",
                                     "<|end_of_text|>", "<|endoftext|>", "</s>",     NULL };
 
+static const MarkRow rows[] = {
+    { NULL, MARK_NONE },
+};
+
 const ReplyForm reply_plain = {
-    .name = "plain", .calls = CALL_NONE, .marks = marks, .recognise = recognise, .ends = ends
+    .name = "plain",
+    .calls = CALL_NONE,
+    .marks = marks,
+    .recognise = recognise,
+    .ends = ends,
+    .machine = &machine_tags,
+    .rows = rows,
 };

@@ -37,6 +37,20 @@ static const char *const recognise[] = { "<|begin|>",           "<|think|>",    
 // Not <|end|>: it closes a part, and the reply goes on.
 static const char *const ends[] = { "<|flush|>", "<|calls|>", "<|endoftext|>", NULL };
 
+static const MarkRow rows[] = {
+    { "<|think|>", MARK_THINK },
+    { "<|end|>", MARK_PART_END },
+    { "<|begin|>", MARK_BEGIN },
+    { "<|content|>", MARK_CONTENT },
+    { "<|tool_calls|>", MARK_CALL_LIST },
+    { "<|tool_call:begin|>", MARK_CALL },
+    { "<|tool_call:name|>", MARK_CALL_NAME },
+    { "<|tool_call:args|>", MARK_CALL_ARGUMENTS },
+    { "<|tool_call:end|>", MARK_CALL_END },
+    { "<|calls|>", MARK_CALLS_END },
+    { NULL, MARK_NONE },
+};
+
 const ReplyForm reply_solar = {
     .name = "solar",
     .reasoning_open = "<|think|>",
@@ -47,4 +61,6 @@ const ReplyForm reply_solar = {
     .marks = marks,
     .recognise = recognise,
     .ends = ends,
+    .machine = &machine_solar,
+    .rows = rows,
 };

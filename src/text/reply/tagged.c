@@ -62,6 +62,12 @@ static const char *const recognise[] = { "<think>", "</think>", "<tool_call>", "
 
 static const char *const ends[] = { "<|im_end|>", "<|endofturn|>", "<|stop|>", NULL };
 
+static const MarkRow rows[] = {
+    { "<think>", MARK_THINK },         { "</think>", MARK_THINK_END },     { "<tool_call>", MARK_CALL },
+    { "</tool_call>", MARK_CALL_END }, { "<arg_key>", MARK_KEY },          { "</arg_key>", MARK_KEY_END },
+    { "<arg_value>", MARK_VALUE },     { "</arg_value>", MARK_VALUE_END }, { NULL, MARK_NONE },
+};
+
 const ReplyForm reply_tagged = {
     .name = "tagged",
     .reasoning_open = "<think>",
@@ -73,4 +79,6 @@ const ReplyForm reply_tagged = {
     .marks = marks,
     .recognise = recognise,
     .ends = ends,
+    .machine = &machine_tags,
+    .rows = rows,
 };

@@ -13,6 +13,12 @@ static const char *const recognise[] = { "<|im_start|>", "<|im_end|>", "tool/fun
 // Not <|im_end|>: a reply has several turns.
 static const char *const ends[] = { "<|endofturn|>", "<|stop|>", NULL };
 
+static const MarkRow rows[] = {
+    { "<|im_start|>", MARK_TURN },
+    { "<|im_end|>", MARK_TURN_END },
+    { NULL, MARK_NONE },
+};
+
 const ReplyForm reply_turns = {
     .name = "turns",
     .reasoning_open = "/think\n",
@@ -24,4 +30,6 @@ const ReplyForm reply_turns = {
     .marks = marks,
     .recognise = recognise,
     .ends = ends,
+    .machine = &machine_turns,
+    .rows = rows,
 };

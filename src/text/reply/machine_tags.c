@@ -1,0 +1,134 @@
+// Replies between tags: A.X K1, VAETKI, EXAONE, HyperCLOVA X and many others; without reasoning, without calls, plain text too.
+//   [<think>] reasoning </think> answer <tool_call> call </tool_call> ...
+// Newlines at both ends of the reasoning and before the answer are dropped, newlines beside a call belong to the form, and text
+// around calls is content joined by one newline. A closed block that is no call is content as written; an unclosed one is a
+// call if its JSON is complete, else partial (tagged pairs: always partial).
+#include "text/reply/reply_internal.h"
+
+enum {
+    STATE_START,
+    STATE_THOUGHT, // opened by the prompt, and nothing but newlines came
+    STATE_REASONING,
+    STATE_CONTENT,
+    STATE_CALL
+};
+
+static void enter_content(Parser *p)
+{
+    p->state = STATE_CONTENT;
+    p->lead = p->form->strip_newlines;
+    p->newlines = 0;
+}
+
+static void enter_reasoning(Parser *p, int state)
+{
+    p->state = state;
+    p->lead = true;
+    parser_text(p, DELTA_REASONING, str(""));
+}
+
+static void tags_begin(Parser *p, ParserStart start)
+{
+    if (start == PARSER_CONTENT || !p->form->reasoning_open)
+        enter_content(p);
+    else if (start == PARSER_REASONING)
+        enter_reasoning(p, STATE_THOUGHT);
+    else
+        p->lead = true; // and the state is STATE_START
+}
+
+static void tags_reasoning(Parser *p, Str text)
+{
+    parser_reasoning(p, text);
+    if (!p->lead) p->state = STATE_REASONING;
+}
+
+static void tags_text(Parser *p, Str text)
+{
+    if (p->state == STATE_START) {
+        size_t newlines = 0;
+        while (newlines < text.n && text.at[newlines] == '\n') newlines++;
+        p->lead = false; // a closing mark is not the first any more
+        if (newlines == text.n) return;
+        enter_content(p);
+    }
+    if (p->state == STATE_CALL)
+        parser_call_text(p, text);
+    else if (p->state == STATE_CONTENT)
+        parser_content(p, text);
+    else
+        tags_reasoning(p, text);
+}
+
+static void begin_call(Parser *p, const Mark *mark)
+{
+    p->state = STATE_CALL;
+    parser_call_clear(p);
+    parser_call_text(p, mark->text);
+    p->call_inner = p->call.n;
+}
+
+static bool read_call(Parser *p)
+{
+    const Str call = buf_str(&p->call), inner = { call.at + p->call_inner, call.n - p->call_inner };
+    return p->form->calls == CALL_TAGGED ? call_tagged(p) : call_json(p, inner);
+}
+
+// Newlines beside the call go.
+static void after_call(Parser *p)
+{
+    parser_call_clear(p);
+    enter_content(p);
+}
+
+static void end_call(Parser *p, const Mark *mark)
+{
+    if (read_call(p)) {
+        after_call(p);
+        return;
+    }
+    p->state = STATE_CONTENT;
+    parser_call_text(p, mark->text);
+    parser_content(p, buf_str(&p->call));
+    parser_call_clear(p);
+}
+
+static bool mark_of_start(Parser *p, const Mark *mark)
+{
+    if (mark->kind == MARK_THINK) {
+        enter_reasoning(p, STATE_REASONING);
+        return true;
+    }
+    const bool first = p->lead;
+    enter_content(p);
+    return first && mark->kind == MARK_THINK_END;
+}
+
+static void tags_mark(Parser *p, const Mark *mark)
+{
+    if (p->state == STATE_START && mark_of_start(p, mark)) return;
+    const bool reasoning = p->state == STATE_REASONING || p->state == STATE_THOUGHT;
+    if (reasoning && mark->kind == MARK_THINK_END)
+        enter_content(p);
+    else if (p->state == STATE_THOUGHT && mark->kind == MARK_THINK) // once more what the prompt had opened
+        p->state = STATE_REASONING;
+    else if (p->state == STATE_CONTENT && mark->kind == MARK_CALL)
+        begin_call(p, mark);
+    else if (p->state == STATE_CALL && mark->kind == MARK_CALL_END)
+        end_call(p, mark);
+    else if (p->state == STATE_CALL)
+        parser_call_mark(p, mark);
+    else
+        tags_text(p, mark->text);
+}
+
+static void tags_end(Parser *p)
+{
+    if (p->state == STATE_CONTENT) parser_content_end(p, true);
+    if (p->state != STATE_CALL) return;
+    if (p->form->calls == CALL_JSON && read_call(p)) return;
+    parser_content_end(p, false);
+    parser_partial(p, buf_str(&p->call));
+}
+
+const ReplyMachine machine_tags = { tags_begin, tags_text, tags_mark, tags_end };
