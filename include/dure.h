@@ -101,6 +101,24 @@ typedef struct DureRenderOptions {
 DURE_API int dure_render(const DureModel *model, const char *messages, size_t n, const DureRenderOptions *options,
                          DureText *text, DureIds *ids, DureError *error);
 
+/* ---- Replies ---- */
+
+typedef enum DureOpen { DURE_OPEN_START, DURE_OPEN_REASONING, DURE_OPEN_CONTENT } DureOpen; /* by the prompt's end */
+
+/* What a model replied: its tokens, or its text, in which marks are found by their letters. */
+typedef struct DureReply {
+    const int32_t *ids; /* NULL: by text */
+    size_t id_count;
+    const char *text;
+    size_t n;
+    int open;          /* DureOpen */
+    const char *tools; /* JSON array of the functions offered, or NULL: says which arguments are strings */
+} DureReply;
+
+/* {"message": {"role", "content", "reasoning_content", "tool_calls"}, "finish_reason", "partial"}: the reply cut apart by the
+ * model's form of reply. "partial" is the text of an unfinished call, or null; without an end token the reason is "length". */
+DURE_API int dure_parse(const DureModel *model, const DureReply *reply, DureText *json, DureError *error);
+
 /* ---- Engine ---- */
 
 typedef enum DureKvType { DURE_KV_DEFAULT, DURE_KV_F32, DURE_KV_BF16, DURE_KV_Q8 } DureKvType;

@@ -87,7 +87,7 @@ typedef struct Command {
 
 extern const Command *const commands[]; // NULL-terminated; main.c
 extern const Command command_run, command_chat, command_inspect, command_tokenize, command_detokenize, command_render,
-    command_logits;
+    command_parse, command_logits;
 
 extern const Option common_options[]; // ends with name NULL
 extern const char *const cpu_levels[], *const kv_names[];

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-COMMANDS = ["run", "chat", "inspect", "tokenize", "detokenize", "render", "logits"]
+COMMANDS = ["run", "chat", "inspect", "tokenize", "detokenize", "render", "parse", "logits"]
 
 
 def options_of(help_text):
