@@ -15,7 +15,7 @@ typedef enum AttentionKind { ATTENTION_GQA, ATTENTION_MLA } AttentionKind;
 typedef enum FfnKind { FFN_DENSE, FFN_MOE } FfnKind;
 typedef enum RopeScaling { ROPE_PLAIN, ROPE_LLAMA3, ROPE_DIVISORS } RopeScaling;
 
-// frequency[j] = theta^(-2j/d), then scaled. Llama 3: transformers:src/transformers/modeling_rope_utils.py and models/exaone 4.2.
+// frequency[j] = theta^(-2j/d), then scaled. Llama 3: transformers:src/transformers/modeling_rope_utils.py.
 typedef struct Rope {
     double theta;
     int64_t d; // rotated elements per head

@@ -87,9 +87,8 @@ struct Family {
 };
 
 extern const Family *const families[]; // NULL-terminated
-extern const Family family_llama, family_hyperclovax, family_exaone4, family_exaone_moe;
-extern const Name names_common[]; // what nearly all publishers call alike, ends with a NULL pattern
-extern const Name names_gguf[];   // llama.cpp's vocabulary
+extern const Name names_common[];      // what nearly all publishers call alike, ends with a NULL pattern
+extern const Name names_gguf[];        // llama.cpp's vocabulary
 
 // The stored tensor of a slot, by the family's names; NULL: absent.
 const Stored *slot_find(const Family *family, const Checkpoint *checkpoint, Slot slot, int64_t layer, int64_t expert);

@@ -171,7 +171,7 @@ int recipe_rope(Recipe *r, Fields *f, const Checkpoint *checkpoint)
 {
     if (r->rope_count == ROPES_MOST) return NO_ROPE;
     char word[96];
-    const char *nested = rope_key(f, "rope_theta", word); // a nested theta wins (EXAONE 4.5)
+    const char *nested = rope_key(f, "rope_theta", word); // a nested theta wins over one at the top
     double partial = want_real(f, "partial_rotary_factor", 1.0);
     Rope *rope = &r->ropes[r->rope_count];
     *rope = (Rope){ .theta = nested ? want_real(f, nested, 1e4) : need_real(f, "rope_theta"), .amplitude = 1.0f };

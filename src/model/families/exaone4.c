@@ -1,6 +1,6 @@
 // EXAONE 4.0 (arXiv 2507.11407): norms on the blocks' outputs only, QK norm, sliding layers with rope between global ones
 // without; where no layer slides (1.2B), rope everywhere (transformers:src/transformers/models/exaone4/modular_exaone4.py).
-#include "model/model_internal.h"
+#include "model/families/families.h"
 
 static void exaone4_recipe(Recipe *r, Fields *f, const Checkpoint *checkpoint)
 {

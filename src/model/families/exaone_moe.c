@@ -1,7 +1,7 @@
 // K-EXAONE (arXiv 2601.01739): pre-norm mixture of experts with the attention block of EXAONE 4, a sigmoid router with
 // correction bias, a shared expert, a draft layer (transformers:src/transformers/models/exaone_moe/modular_exaone_moe.py).
 // Trap: post_attention_layernorm is the norm before the feed-forward here, and the one after attention in EXAONE 4.
-#include "model/model_internal.h"
+#include "model/families/families.h"
 
 static void exaone_moe_recipe(Recipe *r, Fields *f, const Checkpoint *checkpoint)
 {

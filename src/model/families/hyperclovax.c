@@ -1,7 +1,7 @@
 // HyperCLOVA X SEED, text: a llama shape with four multipliers (muP, arXiv 2203.03466) and, in the 14B, norms on the blocks'
 // outputs (Peri-LN, arXiv 2502.02732). Two released defaults for use_post_norm contradict each other; the tensors decide.
 // logits_scaling multiplies (transformers:src/transformers/models/hyperclovax/modeling_hyperclovax.py).
-#include "model/model_internal.h"
+#include "model/families/families.h"
 
 static NormKind post_norm(Recipe *r, Fields *f, const Checkpoint *checkpoint)
 {

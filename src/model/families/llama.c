@@ -1,5 +1,5 @@
 // Llama-shaped decoders: pre-norm, GQA, rope everywhere. SmolLM2; HyperCLOVA X SEED Text 0.5B and 1.5B.
-#include "model/model_internal.h"
+#include "model/families/families.h"
 
 static void llama_recipe(Recipe *r, Fields *f, const Checkpoint *checkpoint)
 {
