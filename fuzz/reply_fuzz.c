@@ -109,6 +109,7 @@ static void expect_json(Str text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const char *const stops[] = { "ab", "abc", "\n\n", "\n<", "x", NULL };
     static Tokenizer *tokenizer;
     static json_t *offered;
     static Marks marks;
@@ -121,9 +122,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (size < 2) return 0;
     const ReplyForm *form = reply_forms[data[0] % forms];
-    const ParserOptions options = {
-        .start = (ParserStart)(data[1] % 3), .tools = offered, .by_text = data[1] & 0x40, .drop_special = data[1] & 0x20
-    };
+    const ParserOptions options = { .start = (ParserStart)(data[1] % 3),
+                                    .tools = offered,
+                                    .stops = data[1] & 0x10 ? stops : NULL,
+                                    .by_text = data[1] & 0x40,
+                                    .drop_special = data[1] & 0x20 };
     Ids ids = { 0 };
     const Str text = { (const char *)data + 2, size - 2 };
     uint32_t random = 1;

@@ -105,6 +105,10 @@ DURE_API int dure_render(const DureModel *model, const char *messages, size_t n,
 
 typedef enum DureOpen { DURE_OPEN_START, DURE_OPEN_REASONING, DURE_OPEN_CONTENT } DureOpen; /* by the prompt's end */
 
+/* Where the prompt that dure_render makes of the same arguments leaves the reply. *open: a DureOpen. */
+DURE_API int dure_reply_open(const DureModel *model, const char *messages, size_t n, const DureRenderOptions *options,
+                             int *open, DureError *error);
+
 /* What a model replied: its tokens, or its text, in which marks are found by their letters. */
 typedef struct DureReply {
     const int32_t *ids; /* NULL: by text */
@@ -118,6 +122,47 @@ typedef struct DureReply {
 /* {"message": {"role", "content", "reasoning_content", "tool_calls"}, "finish_reason", "partial"}: the reply cut apart by the
  * model's form of reply. "partial" is the text of an unfinished call, or null; without an end token the reason is "length". */
 DURE_API int dure_parse(const DureModel *model, const DureReply *reply, DureText *json, DureError *error);
+
+/* The same while the reply comes. Joined, the deltas are the whole, however the reply was split. The model must outlive it. */
+typedef struct DureParser DureParser;
+
+typedef struct DureParserOptions {
+    int open;                /* DureOpen */
+    const char *tools;       /* as in DureReply */
+    int by_text;             /* 1: dure_parser_put_text feeds it, else dure_parser_put */
+    int drop_special;        /* 1: special tokens that are no marks are left out */
+    const char *const *stop; /* strings before which the content ends: NULL-terminated, or NULL. Not copied */
+} DureParserOptions;
+
+typedef enum DureDeltaKind {
+    DURE_DELTA_REASONING, /* text; empty when reasoning begins */
+    DURE_DELTA_CONTENT,   /* text */
+    DURE_DELTA_CALL,      /* a call begins; text: the function's name, id: what the model gave, or empty */
+    DURE_DELTA_ARGUMENTS, /* text: more of the call's arguments */
+    DURE_DELTA_CALL_END,
+    DURE_DELTA_PARTIAL /* text: a call that stays unfinished, as written; one that had begun does not count */
+} DureDeltaKind;
+
+typedef struct DureDelta {
+    DureDeltaKind kind;
+    size_t call; /* number of the call, from 0 */
+    const char *text;
+    size_t n;
+    const char *id;
+    size_t id_n;
+} DureDelta; /* valid until the parser is fed again */
+
+DURE_API int dure_parser_new(DureParser **out, const DureModel *model, const DureParserOptions *options,
+                             DureError *error);
+DURE_API void dure_parser_free(DureParser *parser);
+DURE_API int dure_parser_put(DureParser *parser, const int32_t *ids, size_t n, DureError *error);
+DURE_API int dure_parser_put_text(DureParser *parser, const char *text, size_t n, DureError *error);
+/* 1: an end token or a stop string was read; what follows is ignored. */
+DURE_API int dure_parser_over(const DureParser *parser);
+/* Nothing follows. stopped: the model or a stop string ended the reply; 0: it was cut. */
+DURE_API int dure_parser_end(DureParser *parser, int stopped, DureError *error);
+/* 1: *delta holds the next one; 0: none waits. */
+DURE_API int dure_parser_next(DureParser *parser, DureDelta *delta);
 
 /* ---- Engine ---- */
 

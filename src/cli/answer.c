@@ -86,16 +86,16 @@ int sampling_from(DureSampling *out, const Options *o, const DureModel *model)
 
 // ---- The answer ----------------------------------------------------------------------------------------------------
 
-static void answer_event(Answer *out, Progress *progress, const DureEvent *event, bool show)
+static void answer_event(Answer *out, Progress *progress, const DureEvent *event, const AnswerHow *how)
 {
     switch (event->kind) {
     case DURE_EVENT_PROMPT:
         progress_share(progress, "reading", event->done, event->total);
         break;
     case DURE_EVENT_TEXT:
+        if (how->parser) break;
         progress_clear(progress);
-        bytes_put(&out->text, event->text, event->n);
-        if (show) out_answer(event->text, event->n);
+        answer_text(out, how, event->text, event->n);
         break;
     case DURE_EVENT_END:
         out->reason = event->reason;
@@ -103,11 +103,67 @@ static void answer_event(Answer *out, Progress *progress, const DureEvent *event
     }
 }
 
-int answer_make(Answer *out, Running *running, const DureSampling *sampling, bool show, DureError *error)
+// The tokens of the session beyond *seen. Copies all of them: little beside what computing one costs.
+static int feed_tokens(DureParser *parser, const DureSession *session, size_t *seen, DureError *error)
 {
-    *out = (Answer){ 0 };
+    DureIds ids;
+    int code = dure_session_tokens(session, &ids, error);
+    if (code) return code;
+    if (ids.n > *seen) code = dure_parser_put(parser, ids.at + *seen, ids.n - *seen, error);
+    *seen = ids.n;
+    dure_ids_free(&ids);
+    return code;
+}
+
+static void take_deltas(Answer *out, const AnswerHow *how, Progress *progress)
+{
+    for (DureDelta delta; dure_parser_next(how->parser, &delta);) {
+        const bool hidden = delta.kind == DURE_DELTA_REASONING && !how->show_reasoning;
+        if (!hidden)
+            progress_clear(progress);
+        else if (!progress->shown)
+            progress_say(progress, "thinking ...");
+        answer_delta(out, how, &delta);
+    }
+}
+
+// The news of one step. *seen: tokens of the session that the parser has had.
+static int answer_news(Answer *out, Running *running, const AnswerHow *how, size_t *seen, bool *news, DureError *error)
+{
+    for (DureEvent event; dure_session_next(running->session, &event); *news = true)
+        answer_event(out, &running->progress, &event, how);
+    if (!how->parser) return 0;
+    DureStats stats;
+    dure_session_stats(running->session, &stats);
+    int code = 0;
+    if (stats.reply_tokens != out->stats.reply_tokens) code = feed_tokens(how->parser, running->session, seen, error);
+    out->stats = stats;
+    const bool over = dure_parser_over(how->parser); // perhaps by a stop string, of which the session knows nothing
+    if (over && out->reason == DURE_REASON_NONE) dure_session_cancel(running->session);
+    if (over && out->reason == DURE_REASON_CANCELLED) out->reason = DURE_REASON_STOP;
+    if (!code && out->reason != DURE_REASON_NONE)
+        code = dure_parser_end(how->parser, out->reason == DURE_REASON_STOP, error);
+    if (!code) take_deltas(out, how, &running->progress);
+    return code;
+}
+
+static int tokens_count(const DureSession *session, size_t *n, DureError *error)
+{
+    DureIds ids;
+    const int code = dure_session_tokens(session, &ids, error);
+    if (code) return code;
+    *n = ids.n;
+    dure_ids_free(&ids);
+    return code;
+}
+
+int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *error)
+{
+    size_t seen = 0;
+    *out = (Answer){ .calls = need(json_array()) };
     bytes_put(&out->text, "", 0);
-    int code = dure_session_start(running->session, sampling, error);
+    int code = tokens_count(running->session, &seen, error);
+    if (!code) code = dure_session_start(running->session, how->sampling, error);
     progress_share(&running->progress, "reading", 0, 1); // its clock starts
     for (bool cancelled = false; !code && out->reason == DURE_REASON_NONE;) {
         if (interrupted() && !cancelled) {
@@ -115,10 +171,9 @@ int answer_make(Answer *out, Running *running, const DureSampling *sampling, boo
             cancelled = true;
         }
         int advanced = 0;
-        code = dure_engine_step(running->engine, &advanced, error);
         bool news = false;
-        for (DureEvent event; !code && dure_session_next(running->session, &event); news = true)
-            answer_event(out, &running->progress, &event, show);
+        code = dure_engine_step(running->engine, &advanced, error);
+        if (!code) code = answer_news(out, running, how, &seen, &news, error);
         if (!code && !advanced && !news) {
             code = error->code = DURE_INTERNAL;
             snprintf(error->text, sizeof error->text, "the engine stopped before the answer's end");
@@ -132,6 +187,11 @@ int answer_make(Answer *out, Running *running, const DureSampling *sampling, boo
 void answer_free(Answer *answer)
 {
     bytes_free(&answer->text);
+    bytes_free(&answer->reasoning);
+    bytes_free(&answer->partial);
+    bytes_free(&answer->arguments);
+    json_decref(answer->calls);
+    json_decref(answer->call);
 }
 
 const char *reason_name(DureReason reason)

@@ -15,6 +15,7 @@ struct Talk {
     json_t *messages; // what /save writes
     DureSampling sampling;
     DureRenderOptions how; // the time is that of the talk's beginning: a moving clock would make the cache cold
+    char *kwargs;          // or NULL
     DureStats stats;       // of the last answer
     bool terminal;         // a person is typing
     bool answered, failed, over;
@@ -40,24 +41,21 @@ static void talk_say(const Talk *talk, const char *sentence)
     if (talk->terminal && !talk->options->quiet) fprintf(stderr, "(%s)\n", sentence);
 }
 
-static int answer_take(Talk *talk)
+static int answer_take(Talk *talk, DureParser *parser)
 {
+    const AnswerHow how = {
+        .sampling = &talk->sampling, .parser = parser, .show = true, .show_reasoning = reasoning_shown(talk->options)
+    };
     Answer answer;
     DureError error;
     interrupt_forget();
-    int code = answer_make(&answer, &talk->running, &talk->sampling, true, &error);
+    int code = answer_make(&answer, &talk->running, &how, &error);
     interrupt_forget();
-    if (answer.text.n && answer.text.at[answer.text.n - 1] == '\n')
-        out_write("", 0);
-    else
-        out_write("\n", 1);
+    if (answer.last != '\n') out_write("\n", 1);
     if (code) {
         talk_fail(talk, error.text);
     } else {
-        if (utf8_check(answer.text.at, answer.text.n, "the answer"))
-            code = talk->failed = true;
-        else
-            message_add(talk->messages, "assistant", answer.text.at, answer.text.n);
+        if (json_array_append_new(talk->messages, answer_message(&answer))) need(NULL);
         talk->stats = answer.stats;
         talk->answered = true;
         bool full = answer.reason == DURE_REASON_LENGTH &&
@@ -74,10 +72,17 @@ static int talk_answer(Talk *talk)
 {
     DureError error;
     char *text = need(json_dumps(talk->messages, 0));
+    DureParser *parser = NULL;
     int code = dure_session_feed_messages(talk->running.session, text, strlen(text), &talk->how, &error);
+    if (code) talk_fail(talk, error.text);
+    if (!code) {
+        code = reply_parser(&parser, talk->running.model, text, &talk->how, talk->options);
+        if (code) talk->failed = true;
+    }
     free(text);
-    if (code) return talk_fail(talk, error.text);
-    return answer_take(talk);
+    if (!code) code = answer_take(talk, parser);
+    dure_parser_free(parser);
+    return code;
 }
 
 static void talk_ask(Talk *talk, const Bytes *text)
@@ -348,7 +353,7 @@ static void talk_loop(Talk *talk)
 
 static int talk_begin(Talk *talk, const Options *o)
 {
-    *talk = (Talk){ .options = o, .how = { .kwargs = o->kwargs } };
+    *talk = (Talk){ .options = o };
     talk->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     int code = time_parse(&talk->how.now, &talk->how.utc_offset, o->now);
     if (!code && o->system) code = utf8_check(o->system, strlen(o->system), "the system message");
@@ -359,6 +364,8 @@ static int talk_begin(Talk *talk, const Options *o)
             running_close(&talk->running);
         else
             remarks_show(&talk->running.remarks);
+        talk->how.kwargs = talk->kwargs = code ? NULL : reasoning_kwargs(o);
+        talk->sampling.stop = NULL; // the parser has them
     }
     return code;
 }
@@ -381,6 +388,7 @@ static int chat(Options *options)
     interrupt_release();
     line_close(talk.lines);
     json_decref(talk.messages);
+    free(talk.kwargs);
     running_close(&talk.running);
     if (stopped) raise(SIGINT);
     return talk.failed && !talk.terminal ? EXIT_FAILED : EXIT_FINE;
@@ -396,7 +404,7 @@ const Command command_chat = {
         "the "
         "talk; Ctrl-D ends it. Where standard input is no terminal, lines are read from it and answers alone are "
         "printed.",
-    .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_SYSTEM | USES_TEMPLATE | USES_STATS,
+    .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_SYSTEM | USES_TEMPLATE | USES_REPLY | USES_STATS,
     .bytes = sizeof(Options),
     .run = chat,
 };

@@ -37,6 +37,7 @@ enum {
     USES_TEMPLATE = 16,
     USES_JSON = 32,
     USES_STATS = 64,
+    USES_REPLY = 256,
     USES_MODEL = 128 // the first argument is MODEL
 };
 
@@ -64,8 +65,9 @@ typedef struct Options {
     const char **rest; // arguments behind MODEL
     int rest_count;
     int64_t context, threads, chunk, memory;
-    int kv;  // DureKvType
-    int cpu; // index into cpu_levels; 0: the best
+    int kv;        // DureKvType
+    int cpu;       // index into cpu_levels; 0: the best
+    int reasoning; // index into reasoning_names
     const char *prompt, *file, *system, *kwargs, *now;
     int64_t max_tokens, top_k, seed;                  // top_k, seed: -1 if not given
     double temperature, top_p, min_p, repeat_penalty; // -1 if not given
@@ -90,7 +92,7 @@ extern const Command command_run, command_chat, command_inspect, command_tokeniz
     command_parse, command_logits;
 
 extern const Option common_options[]; // ends with name NULL
-extern const char *const cpu_levels[], *const kv_names[];
+extern const char *const cpu_levels[], *const kv_names[], *const reasoning_names[];
 
 bool option_applies(const Option *option, const Command *command); // for rows of common_options
 // -1: go on with the command; else the exit code (a usage error was told, or help was printed).
@@ -199,21 +201,49 @@ void running_close(Running *running);
 
 // ---- Answers (answer.c) --------------------------------------------------------------------------------------------
 
+// In the order of reasoning_names. AUTO: shown on a terminal.
+enum { REASONING_AUTO, REASONING_SHOW, REASONING_HIDE, REASONING_OFF };
+
 typedef struct Answer {
-    Bytes text;
+    Bytes text; // what is neither reasoning nor a call
+    Bytes reasoning;
+    bool reasoned;
+    json_t *calls; // [{"type", "function"}], arguments as text
+    Bytes partial; // a call that was cut off
     DureReason reason;
     DureStats stats;
+    char last;       // byte that was shown; 0: none
+    bool thinking;   // what was shown last is reasoning
+    json_t *call;    // being read, or NULL
+    Bytes arguments; // its
 } Answer;
 
+typedef struct AnswerHow {
+    const DureSampling *sampling;
+    DureParser *parser; // NULL: all of the reply is answer. Else it has the stop strings, and sampling has none
+    bool show;          // on standard output, as it comes
+    bool show_reasoning;
+} AnswerHow;
+
 int sampling_from(DureSampling *out, const Options *options, const DureModel *model);
-// What was fed to the session is read and answered. Text goes to standard output as it comes if `show`. SIGINT ends the
-// answer with DURE_REASON_CANCELLED. Returns a DureCode.
-int answer_make(Answer *out, Running *running, const DureSampling *sampling, bool show, DureError *error);
+// What was fed to the session is read and answered. SIGINT ends the answer with DURE_REASON_CANCELLED. Returns a DureCode.
+int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *error);
 void answer_free(Answer *answer);
 void size_text(char out[16], int64_t bytes); // "93.8 MiB"
 double rate(int64_t tokens, double seconds);
 void stats_print(const Running *running, const DureStats *stats);
 const char *reason_name(DureReason reason);
+
+// ---- Replies (reply.c) ---------------------------------------------------------------------------------------------
+
+bool reasoning_shown(const Options *options);
+char *reasoning_kwargs(const Options *options); // for the template; NULL or by malloc
+// For the reply to these messages (JSON). Exit code, told.
+int reply_parser(DureParser **out, const DureModel *model, const char *messages, const DureRenderOptions *how,
+                 const Options *options);
+void answer_delta(Answer *answer, const AnswerHow *how, const DureDelta *delta);
+void answer_text(Answer *answer, const AnswerHow *how, const char *text, size_t n);
+json_t *answer_message(const Answer *answer); // {"role": "assistant", ...}; its text is UTF-8
 
 // SIGINT sets a flag instead of ending the program. The flag is the one thing that a signal handler can reach.
 void interrupt_catch(void);

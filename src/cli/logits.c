@@ -169,7 +169,7 @@ static int logits_run(Running *running, const LogitsOptions *o, Watched *w, Dure
     const DureWatch watch = { see_logits, o->trace ? see_tensor : NULL, w, !o->last };
     dure_session_watch(running->session, &watch);
     Answer answer;
-    int code = answer_make(&answer, running, &sampling, false, &error);
+    int code = answer_make(&answer, running, &(AnswerHow){ .sampling = &sampling }, &error);
     answer_free(&answer);
     if (code) return fail("%s", error.text);
     DureIds all;

@@ -17,37 +17,54 @@ static const Option run_own[] = {
     { 0 },
 };
 
-static int feed_chat(DureSession *session, const Options *o, const Bytes *prompt)
+static int feed_chat(Running *running, const Options *o, const Bytes *prompt, DureParser **parser)
 {
-    DureRenderOptions how = { .kwargs = o->kwargs };
+    DureRenderOptions how = { 0 };
     int code = time_parse(&how.now, &how.utc_offset, o->now);
     if (code) return code;
+    char *kwargs = reasoning_kwargs(o);
+    how.kwargs = kwargs;
     json_t *messages = need(json_array());
     if (o->system) message_add(messages, "system", o->system, strlen(o->system));
     message_add(messages, "user", prompt->at, prompt->n);
     char *text = need(json_dumps(messages, 0));
     json_decref(messages);
     DureError error;
-    if (dure_session_feed_messages(session, text, strlen(text), &how, &error)) code = fail("%s", error.text);
+    if (dure_session_feed_messages(running->session, text, strlen(text), &how, &error))
+        code = fail("%s", error.text);
+    else
+        code = reply_parser(parser, running->model, text, &how, o);
     free(text);
+    free(kwargs);
     return code;
 }
 
-static int feed(DureSession *session, const RunOptions *o, const Bytes *prompt)
+// *parser: for the reply to messages; of plain text all is answer.
+static int feed(Running *running, const RunOptions *o, const Bytes *prompt, DureParser **parser)
 {
-    if (!o->raw) return feed_chat(session, &o->common, prompt);
+    if (!o->raw) return feed_chat(running, &o->common, prompt, parser);
     DureError error;
-    if (dure_session_feed_text(session, prompt->at, prompt->n, DURE_NO_SPECIAL, &error)) return fail("%s", error.text);
+    if (dure_session_feed_text(running->session, prompt->at, prompt->n, DURE_NO_SPECIAL, &error))
+        return fail("%s", error.text);
     return EXIT_FINE;
+}
+
+static json_t *text_or_null(const Bytes *text, bool is_text)
+{
+    return is_text ? json_stringn(text->at, text->n) : json_null();
 }
 
 static int answer_json(const Answer *answer, const Running *running, const Options *o, uint64_t seed)
 {
     const DureStats *s = &answer->stats;
+    const bool called = answer->reason == DURE_REASON_STOP && json_array_size(answer->calls);
     json_t *object = json_pack(
-        "{s:s, s:s%, s:s, s:{s:I, s:I, s:I, s:I}, s:{s:f, s:f, s:f, s:f, s:f}, s:I}", "model", o->model, "text",
-        answer->text.at, answer->text.n, "finish_reason", reason_name(answer->reason), "usage", "prompt_tokens",
-        (json_int_t)s->prompt_tokens, "completion_tokens", (json_int_t)s->reply_tokens, "total_tokens",
+        "{s:s, s:s%, s:o, s:O, s:o, s:s, s:{s:I, s:I, s:I, s:I}, s:{s:f, s:f, s:f, s:f, s:f}, s:I}", "model", o->model,
+        "text", answer->text.at, answer->text.n, "reasoning_content",
+        text_or_null(&answer->reasoning, answer->reasoned), "tool_calls", answer->calls, "partial",
+        text_or_null(&answer->partial, answer->partial.n > 0), "finish_reason",
+        called ? "tool_calls" : reason_name(answer->reason), "usage", "prompt_tokens", (json_int_t)s->prompt_tokens,
+        "completion_tokens", (json_int_t)s->reply_tokens, "total_tokens",
         (json_int_t)s->prompt_tokens + s->reply_tokens, "cached", (json_int_t)s->cached_tokens, "timings",
         "load_seconds", running->load_seconds, "prompt_seconds", s->prompt_seconds, "prompt_tokens_per_second",
         rate(s->prompt_tokens - s->cached_tokens, s->prompt_seconds), "reply_seconds", s->reply_seconds,
@@ -61,18 +78,22 @@ static int answer_json(const Answer *answer, const Running *running, const Optio
     return EXIT_FINE;
 }
 
-static int answer(Running *running, const RunOptions *o)
+static int answer(Running *running, const RunOptions *o, DureParser *parser)
 {
     DureSampling sampling;
+    AnswerHow how = {
+        .sampling = &sampling, .parser = parser, .show = !o->common.json, .show_reasoning = reasoning_shown(&o->common)
+    };
     int code = sampling_from(&sampling, &o->common, running->model);
     if (code) return code;
+    if (parser) sampling.stop = NULL;
     remarks_show(&running->remarks);
     Answer answer;
     DureError error;
     interrupt_catch();
-    int fault = answer_make(&answer, running, &sampling, !o->common.json, &error);
+    int fault = answer_make(&answer, running, &how, &error);
     interrupt_release();
-    if (!o->common.json && answer.text.n && answer.text.at[answer.text.n - 1] != '\n') out_write("\n", 1);
+    if (answer.last && answer.last != '\n') out_write("\n", 1);
     if (fault)
         code = fail("%s", error.text);
     else if (o->common.json)
@@ -88,6 +109,8 @@ static int run(Options *options)
 {
     const RunOptions *o = (const RunOptions *)(const void *)options;
     if (o->raw && options->system) return usage("--raw has no messages, so --system has no meaning with it");
+    if (o->raw && options->reasoning)
+        return usage("--raw does not cut reasoning from the answer, so --reasoning has no meaning with it");
     if (o->raw && options->kwargs) return usage("--raw has no template, so --kwargs has no meaning with it");
     Bytes prompt;
     const char *source;
@@ -101,8 +124,10 @@ static int run(Options *options)
     Running running;
     if (!code) code = running_open(&running, options);
     if (!code) {
-        code = feed(running.session, o, &prompt);
-        if (!code) code = answer(&running, o);
+        DureParser *parser = NULL;
+        code = feed(&running, o, &prompt, &parser);
+        if (!code) code = answer(&running, o, parser);
+        dure_parser_free(parser);
         running_close(&running);
     }
     bytes_free(&prompt);
@@ -117,9 +142,10 @@ const Command command_run = {
         "Answers one prompt: the argument, --prompt, --file, or standard input. The answer goes to standard output as "
         "it comes. A newline at the end of a file or of standard input is not part of the prompt, but with --raw it "
         "is.\nWithout sampling options the model's own recommendation is followed; where it makes none, the likeliest "
-        "token is taken each time. Ctrl-C ends the answer.",
-    .uses =
-        USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_PROMPT | USES_SYSTEM | USES_TEMPLATE | USES_JSON | USES_STATS,
+        "token is taken each time. Ctrl-C ends the answer.\nWhat a model thinks before it answers is printed dim and "
+        "first, on a terminal or with --reasoning show. A call of a tool is printed as one line of JSON.",
+    .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_PROMPT | USES_SYSTEM | USES_TEMPLATE | USES_REPLY |
+            USES_JSON | USES_STATS,
     .own = run_own,
     .bytes = sizeof(RunOptions),
     .most_rest = 1,

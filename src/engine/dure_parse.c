@@ -1,9 +1,109 @@
 // Replies cut apart: the public face of text/'s parser for a model.
 #include "engine/engine_internal.h"
 
+#include <stdlib.h>
+
 _Static_assert((int)PARSER_START == DURE_OPEN_START && (int)PARSER_REASONING == DURE_OPEN_REASONING &&
                    (int)PARSER_CONTENT == DURE_OPEN_CONTENT,
                "where replies begin is the same inside and outside");
+_Static_assert((int)DELTA_REASONING == DURE_DELTA_REASONING && (int)DELTA_CONTENT == DURE_DELTA_CONTENT &&
+                   (int)DELTA_CALL == DURE_DELTA_CALL && (int)DELTA_ARGUMENTS == DURE_DELTA_ARGUMENTS &&
+                   (int)DELTA_CALL_END == DURE_DELTA_CALL_END && (int)DELTA_PARTIAL == DURE_DELTA_PARTIAL,
+               "so are deltas");
+
+struct DureParser {
+    Parser *parser;
+    json_t *tools;
+    bool by_text;
+};
+
+// ---- While the reply comes -----------------------------------------------------------------------------------------
+
+static Err parser_fill(DureParser *p, const DureModel *model, const DureParserOptions *o)
+{
+    if (!model->tokenizer) return model->tokenizer_fault;
+    if (!model->chat) return model->chat_fault;
+    if (o->open < DURE_OPEN_START || o->open > DURE_OPEN_CONTENT)
+        return err(ERR_USAGE, "open is %d, which is no DureOpen", o->open);
+    Err e = o->tools ? json_parse(&p->tools, str(o->tools), JSON_NUL, "tools") : OK;
+    if (!e.code && p->tools && !json_is_array(p->tools)) e = err(ERR_USAGE, "tools: must be a JSON array of functions");
+    if (e.code) return e;
+    p->by_text = o->by_text;
+    const ParserOptions options = { .start = (ParserStart)o->open,
+                                    .tools = p->tools,
+                                    .ends = model->ends,
+                                    .end_count = (size_t)model->end_count,
+                                    .by_text = o->by_text,
+                                    .stops = o->stop,
+                                    .drop_special = o->drop_special };
+    return parser_new(&p->parser, chat_reply_form(model->chat), model->tokenizer, &options);
+}
+
+int dure_parser_new(DureParser **out, const DureModel *model, const DureParserOptions *options, DureError *error)
+{
+    static const DureParserOptions plain = { 0 };
+    DureParser *p = calloc(1, sizeof *p);
+    Err e = p ? parser_fill(p, model, options ? options : &plain) : err_memory("a parser");
+    if (e.code)
+        dure_parser_free(p);
+    else
+        *out = p;
+    return api_return(error, &e);
+}
+
+void dure_parser_free(DureParser *p)
+{
+    if (!p) return;
+    parser_free(p->parser);
+    json_decref(p->tools);
+    free(p);
+}
+
+int dure_parser_put(DureParser *p, const int32_t *ids, size_t n, DureError *error)
+{
+    Err e = p->by_text ? err(ERR_USAGE, "the parser was made for text; feed it with dure_parser_put_text") : OK;
+    for (size_t i = 0; i < n && !e.code; i++) e = parser_put(p->parser, ids[i]);
+    return api_return(error, &e);
+}
+
+int dure_parser_put_text(DureParser *p, const char *text, size_t n, DureError *error)
+{
+    Err e = p->by_text ? OK : err(ERR_USAGE, "the parser was made for tokens; feed it with dure_parser_put");
+    if (!e.code && n) e = parser_put_text(p->parser, (Str){ text, n });
+    return api_return(error, &e);
+}
+
+int dure_parser_over(const DureParser *p)
+{
+    return parser_over(p->parser);
+}
+
+int dure_parser_end(DureParser *p, int stopped, DureError *error)
+{
+    Err e = parser_end(p->parser, stopped);
+    return api_return(error, &e);
+}
+
+int dure_parser_next(DureParser *p, DureDelta *out)
+{
+    Delta delta;
+    if (!parser_next(p->parser, &delta)) return 0;
+    *out = (DureDelta){
+        .kind = (DureDeltaKind)delta.kind, delta.call, delta.text.at, delta.text.n, delta.id.at, delta.id.n
+    };
+    return 1;
+}
+
+int dure_reply_open(const DureModel *model, const char *messages, size_t n, const DureRenderOptions *options, int *open,
+                    DureError *error)
+{
+    ParserStart start;
+    Err e = model_reply_start(model, (Str){ messages, n }, options, &start);
+    if (!e.code) *open = (int)start;
+    return api_return(error, &e);
+}
+
+// ---- A whole reply -------------------------------------------------------------------------------------------------
 
 static Err drain(Parser *parser, ReplyMessage *message)
 {
@@ -25,35 +125,17 @@ static Err put_all(Parser *parser, const DureReply *reply, ReplyMessage *message
     return e.code ? e : drain(parser, message);
 }
 
-static Err parse(const DureModel *model, const DureReply *reply, const json_t *tools, Buf *out)
-{
-    const ParserOptions options = { .start = (ParserStart)reply->open,
-                                    .tools = tools,
-                                    .ends = model->ends,
-                                    .end_count = (size_t)model->end_count,
-                                    .by_text = !reply->ids };
-    Parser *parser = NULL;
-    ReplyMessage message = { 0 };
-    Err e = parser_new(&parser, chat_reply_form(model->chat), model->tokenizer, &options);
-    if (!e.code) e = put_all(parser, reply, &message);
-    if (!e.code) reply_message_write(out, &message, parser_finish(parser));
-    reply_message_free(&message);
-    parser_free(parser);
-    return e;
-}
-
 int dure_parse(const DureModel *model, const DureReply *reply, DureText *json, DureError *error)
 {
-    json_t *tools = NULL;
+    const DureParserOptions options = { .open = reply->open, .tools = reply->tools, .by_text = !reply->ids };
+    DureParser *p = NULL;
+    ReplyMessage message = { 0 };
     Buf out = { 0 };
-    if (!model->tokenizer) return api_return(error, &model->tokenizer_fault);
-    if (!model->chat) return api_return(error, &model->chat_fault);
-    Err e = reply->open < DURE_OPEN_START || reply->open > DURE_OPEN_CONTENT
-                ? err(ERR_USAGE, "open is %d, which is no DureOpen", reply->open)
-                : OK;
-    if (!e.code && reply->tools) e = json_parse(&tools, str(reply->tools), JSON_NUL, "tools");
-    if (!e.code && tools && !json_is_array(tools)) e = err(ERR_USAGE, "tools: must be a JSON array of functions");
-    if (!e.code) e = parse(model, reply, tools, &out);
-    json_decref(tools);
+    const int code = dure_parser_new(&p, model, &options, error);
+    if (!p) return code;
+    Err e = put_all(p->parser, reply, &message);
+    if (!e.code) reply_message_write(&out, &message, parser_finish(p->parser));
+    reply_message_free(&message);
+    dure_parser_free(p);
     return api_text(json, &out, e, error);
 }

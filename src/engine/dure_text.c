@@ -54,6 +54,17 @@ Err model_render(const DureModel *model, Str messages, const DureRenderOptions *
     return e;
 }
 
+Err model_reply_start(const DureModel *model, Str messages, const DureRenderOptions *options, ParserStart *out)
+{
+    static const DureRenderOptions plain = { 0 };
+    Rendered rendered = { 0 };
+    if (!model->chat) return model->chat_fault;
+    Err e = render(model, messages, options ? options : &plain, &rendered);
+    if (!e.code) *out = reply_start(chat_reply_form(model->chat), &rendered);
+    rendered_free(&rendered);
+    return e;
+}
+
 int dure_tokenize(const DureModel *model, const char *text, size_t n, int flags, DureIds *out, DureError *error)
 {
     Ids ids = { 0 };

@@ -59,6 +59,8 @@ Err model_tokenize(const DureModel *model, Str text, int flags, Ids *out);
 // Either of text and ids may be NULL; both start empty and are the caller's also on failure.
 Err model_render(const DureModel *model, Str messages, const DureRenderOptions *options, Buf *text, Ids *ids);
 
+Err model_reply_start(const DureModel *model, Str messages, const DureRenderOptions *options, ParserStart *out);
+
 // ---- reply.c: from sampled tokens to events ------------------------------------------------------------------------
 
 typedef struct Event {

@@ -160,8 +160,9 @@ typedef struct ParserOptions {
     const json_t *tools; // array of functions as OpenAI has it, or NULL: says which arguments are strings. Borrowed
     const int32_t *ends; // tokens that end a reply besides those of the form
     size_t end_count;
-    bool by_text;      // the reply comes by parser_put_text; all marks are found in the text
-    bool drop_special; // special tokens that are no marks are left out of the text
+    const char *const *stops; // strings before which the content ends; NULL-terminated, or NULL. Borrowed
+    bool by_text;             // the reply comes by parser_put_text; all marks are found in the text
+    bool drop_special;        // special tokens that are no marks are left out of the text
 } ParserOptions;
 
 // tokenizer may be NULL when by_text. Form, tokenizer and tools must outlive the parser.
@@ -175,7 +176,7 @@ Err parser_end(Parser *parser, bool stopped);
 
 typedef enum ReplyFinish { FINISH_LENGTH, FINISH_STOP, FINISH_CALLS } ReplyFinish;
 ReplyFinish parser_finish(const Parser *parser); // after parser_end
-bool parser_over(const Parser *parser);          // an end token or mark was read
+bool parser_over(const Parser *parser);          // an end token, an end mark or a stop string was read
 
 typedef enum DeltaKind {
     DELTA_REASONING, // text; empty when reasoning begins

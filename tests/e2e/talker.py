@@ -19,10 +19,11 @@ def byte_alphabet():
             ((b, sum(c not in plain for c in range(b))) for b in range(256))]
 
 
-def write_tokenizer(folder, template=TEMPLATE, **changes):
+def write_tokenizer(folder, template=TEMPLATE, marks=(), **changes):
+    """marks: further tokens, from id VOCAB on, that are not special."""
     vocab = {c: i for i, c in enumerate(byte_alphabet())}
     added = [{"id": 256 + i, "content": text, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
-              "special": True} for i, text in enumerate(SPECIAL)]
+              "special": i < len(SPECIAL)} for i, text in enumerate([*SPECIAL, *marks])]
     tokenizer = {
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None,
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False},
@@ -46,14 +47,14 @@ def config(**changes):
             "torch_dtype": "float32"} | changes
 
 
-def weights(follows):
+def weights(follows, vocab=VOCAB):
     """follows: {token: the token after it}; what is not named is followed by the end."""
-    head = np.zeros((VOCAB, HIDDEN), np.float32)
-    for token in range(VOCAB):
+    head = np.zeros((vocab, HIDDEN), np.float32)
+    for token in range(vocab):
         head[follows.get(token, END), token] = 1.0
     layer, zeros, ones = "model.layers.0.", np.zeros, np.ones
     kinds = {
-        "model.embed_tokens.weight": np.eye(VOCAB, HIDDEN), "lm_head.weight": head, "model.norm.weight": ones(HIDDEN),
+        "model.embed_tokens.weight": np.eye(vocab, HIDDEN), "lm_head.weight": head, "model.norm.weight": ones(HIDDEN),
         layer + "input_layernorm.weight": ones(HIDDEN), layer + "post_attention_layernorm.weight": ones(HIDDEN),
         layer + "self_attn.q_proj.weight": zeros((HEADS * HEAD_WIDTH, HIDDEN)),
         layer + "self_attn.k_proj.weight": zeros((HEAD_WIDTH, HIDDEN)),
@@ -75,9 +76,9 @@ def saying(text):
 COUNTING = {ord("\n"): ord("0")} | {ord("0") + i: ord("0") + (i + 1) % 10 for i in range(10)}  # never ends
 
 
-def write_talker(folder, follows, template=TEMPLATE, **changes):
+def write_talker(folder, follows, template=TEMPLATE, marks=(), **changes):
     folder.mkdir(parents=True, exist_ok=True)
-    write_tokenizer(folder, template)
-    (folder / "config.json").write_text(json.dumps(config(**changes)))
-    write_safetensors(folder / "model.safetensors", weights(follows))
+    write_tokenizer(folder, template, marks)
+    (folder / "config.json").write_text(json.dumps(config(vocab_size=VOCAB + len(marks), **changes)))
+    write_safetensors(folder / "model.safetensors", weights(follows, VOCAB + len(marks)))
     return folder

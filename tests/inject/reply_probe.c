@@ -41,9 +41,10 @@ static Err drain(Parser *p, ReplyMessage *message)
 
 static Err parse(const ReplyForm *form, const char *text, Buf *out)
 {
+    static const char *const stops[] = { "b c", NULL };
     Parser *p = NULL;
     ReplyMessage message = { 0 };
-    Err e = parser_new(&p, form, NULL, &(ParserOptions){ .by_text = true });
+    Err e = parser_new(&p, form, NULL, &(ParserOptions){ .by_text = true, .stops = stops });
     for (; *text && !e.code; text++) {
         e = parser_put_text(p, (Str){ text, 1 });
         if (!e.code) e = drain(p, &message);

@@ -89,13 +89,12 @@ static uint32_t next_random(uint32_t *seed)
 }
 
 // In pieces of 1 to `most` bytes; most 0: at once.
-static json_t *parse_text(const ReplyForm *form, const Tokenizer *tokenizer, ParserStart start, const json_t *tools,
-                          Str text, uint32_t most, uint32_t seed)
+static json_t *parse_with(const ReplyForm *form, const Tokenizer *tokenizer, const ParserOptions *options, Str text,
+                          uint32_t most, uint32_t seed)
 {
-    const ParserOptions options = { .start = start, .tools = tools, .by_text = true };
     Parser *p = NULL;
     ReplyMessage message = { 0 };
-    EXPECT_OK(parser_new(&p, form, tokenizer, &options));
+    EXPECT_OK(parser_new(&p, form, tokenizer, options));
     for (size_t at = 0; at < text.n;) {
         size_t n = most ? 1 + next_random(&seed) % most : text.n;
         if (n > text.n - at) n = text.n - at;
@@ -104,6 +103,13 @@ static json_t *parse_text(const ReplyForm *form, const Tokenizer *tokenizer, Par
         at += n;
     }
     return finish(p, &message, false);
+}
+
+static json_t *parse_text(const ReplyForm *form, const Tokenizer *tokenizer, ParserStart start, const json_t *tools,
+                          Str text, uint32_t most, uint32_t seed)
+{
+    const ParserOptions options = { .start = start, .tools = tools, .by_text = true };
+    return parse_with(form, tokenizer, &options, text, most, seed);
 }
 
 // ---- Golden replies ------------------------------------------------------------------------------------------------
@@ -324,6 +330,64 @@ static void pythons_literals_become_json(void **state)
     buf_free(&out);
 }
 
+static void a_stop_string_ends_the_content_before_it(void **state)
+{
+    (void)state;
+    static const char *const stops[] = { "bcd", "abc", "\n\n", "e</", NULL };
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        { "xabcd", REPLY("null", "x", "", "stop", "null") },
+        { "xbcab", REPLY("null", "xbcab", "", "length", "null") },
+        { "xab<|im_end|>c", REPLY("null", "xab", "", "stop", "null") },
+        { "<think>abc</think>x\n\ny", REPLY("\"abc\"", "x", "", "stop", "null") },
+        { "ab\n<tool_call>{\"name\":\"abc\"}</tool_call>\nc\nabc",
+          REPLY("null", "ab\\nc\\n", CALL("abc", "{}"), "tool_calls", "null") },
+        { "e</thin", REPLY("null", "", "", "stop", "null") },
+        { "x<tool_call>abc</tool_call>y", REPLY("null", "x<tool_call>", "", "stop", "null") },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        json_t *expected = golden_parse(str(cases[i].expected), "expected");
+        for (uint32_t most = 0; most < 5; most++) {
+            const ParserOptions options = { .stops = stops, .by_text = true };
+            json_t *got = parse_with(&reply_hermes, NULL, &options, str(cases[i].text), most, most);
+            if (!json_equal(got, expected)) fail_msg("%s:\n  got %s", cases[i].text, json_dumps(got, 0));
+            json_decref(got);
+        }
+        json_decref(expected);
+    }
+    Parser *p = NULL;
+    static const char *const empty[] = { "", NULL }, *const broken[] = { "\xFF", NULL };
+    assert_int_equal(parser_new(&p, &reply_plain, NULL, &(ParserOptions){ .by_text = true, .stops = empty }).code,
+                     ERR_USAGE);
+    assert_int_equal(parser_new(&p, &reply_plain, NULL, &(ParserOptions){ .by_text = true, .stops = broken }).code,
+                     ERR_USAGE);
+}
+
+static void special_tokens_that_are_no_marks_may_be_dropped(void **state)
+{
+    (void)state;
+    Family f = family_open("axk1");
+    static const char *const tokens[] = { "<|pad|>", "</think>", "<|im_start|>", "a", "<|pad|>", "<|im_end|>" };
+    static const char *const expect[] = { REPLY("\"<|pad|>\"", "<|im_start|>a<|pad|>", "", "stop", "null"),
+                                          REPLY("\"\"", "a", "", "stop", "null") };
+    for (int drop = 0; drop < 2; drop++) {
+        Parser *p = NULL;
+        ReplyMessage message = { 0 };
+        const ParserOptions options = { .start = PARSER_REASONING, .drop_special = drop };
+        EXPECT_OK(parser_new(&p, f.form, f.tokenizer, &options));
+        for (size_t i = 0; i < COUNT(tokens); i++) {
+            EXPECT_OK(parser_put(p, tokenizer_id(f.tokenizer, str(tokens[i]))));
+        }
+        assert_true(parser_over(p));
+        json_t *got = finish(p, &message, false), *expected = golden_parse(str(expect[drop]), "expected");
+        assert_true(json_equal(got, expected));
+        json_decref(got);
+        json_decref(expected);
+    }
+    family_close(&f);
+}
+
 // ---- Prompts -------------------------------------------------------------------------------------------------------
 
 typedef struct Prompt {
@@ -511,6 +575,8 @@ int main(void)
         cmocka_unit_test(every_form_however_it_is_cut),
         cmocka_unit_test(no_mark_begins_another_of_its_form),
         cmocka_unit_test(pythons_literals_become_json),
+        cmocka_unit_test(a_stop_string_ends_the_content_before_it),
+        cmocka_unit_test(special_tokens_that_are_no_marks_may_be_dropped),
         cmocka_unit_test(a_prompts_end_says_where_the_reply_begins),
         cmocka_unit_test(a_prompt_of_turns_says_so_by_its_header),
         cmocka_unit_test(of_a_random_reply_no_byte_is_lost),

@@ -25,7 +25,7 @@ static QueuedDelta *queue_add(Parser *p, DeltaKind kind)
     return delta;
 }
 
-void parser_text(Parser *p, DeltaKind kind, Str text)
+static void text_put(Parser *p, DeltaKind kind, Str text)
 {
     QueuedDelta *last = p->queue_n > p->queue_given ? &p->queue[p->queue_n - 1] : NULL;
     if (!last || last->kind != kind || last->call != p->call_index) last = queue_add(p, kind);
@@ -34,8 +34,43 @@ void parser_text(Parser *p, DeltaKind kind, Str text)
     last->n += text.n;
 }
 
+static void stops_flush(Parser *p)
+{
+    if (p->stop_held.n && !p->cut) text_put(p, DELTA_CONTENT, buf_str(&p->stop_held));
+    p->stop_held.n = 0;
+}
+
+static void content_put(Parser *p, Str text)
+{
+    bool stopped;
+    buf_put(&p->stop_held, text.at, text.n);
+    const Str held = buf_str(&p->stop_held);
+    const size_t give = stops_release(p->stops, held, &stopped);
+    if (give) text_put(p, DELTA_CONTENT, (Str){ held.at, give });
+    if (stopped) {
+        p->cut = p->over = p->stopped = true;
+        p->stop_held.n = 0;
+        return;
+    }
+    if (give) memmove(p->stop_held.at, held.at + give, held.n - give);
+    p->stop_held.n -= give;
+}
+
+void parser_text(Parser *p, DeltaKind kind, Str text)
+{
+    if (p->cut) return;
+    if (kind == DELTA_CONTENT && p->stops) {
+        content_put(p, text);
+        return;
+    }
+    stops_flush(p);
+    text_put(p, kind, text);
+}
+
 void parser_call(Parser *p, Str name, Str id)
 {
+    if (p->cut) return;
+    stops_flush(p);
     QueuedDelta *delta = queue_add(p, DELTA_CALL);
     if (!delta) return;
     delta->n = name.n;
@@ -46,6 +81,7 @@ void parser_call(Parser *p, Str name, Str id)
 
 void parser_call_end(Parser *p)
 {
+    if (p->cut) return;
     queue_add(p, DELTA_CALL_END);
     p->calls++;
     p->call_index++;
@@ -243,8 +279,8 @@ static void release(Parser *p, bool all)
 
 static Err fault(Parser *p)
 {
-    const bool failed =
-        p->failed || p->texts.failed || p->held.failed || p->raw.failed || p->word.failed || p->call.failed;
+    const bool failed = p->failed || p->texts.failed || p->held.failed || p->raw.failed || p->word.failed ||
+                        p->call.failed || p->stop_held.failed;
     return failed ? err_memory("a reply") : OK;
 }
 
@@ -252,6 +288,7 @@ void parser_finish_reply(Parser *p)
 {
     p->over = p->stopped = true;
     p->form->machine->end(p);
+    stops_flush(p);
 }
 
 // ---- Input ---------------------------------------------------------------------------------------------------------
@@ -312,6 +349,7 @@ Err parser_end(Parser *p, bool stopped)
     p->over = true;
     p->stopped = stopped;
     p->form->machine->end(p);
+    stops_flush(p);
     return e.code ? e : fault(p);
 }
 
@@ -367,7 +405,9 @@ Err parser_new(Parser **out, const ReplyForm *form, const Tokenizer *tokenizer, 
     p->by_text = options->by_text;
     p->drop_special = options->drop_special;
     if (tokenizer) p->detokenizer = detokenizer_new(tokenizer, true);
-    Err e = add_marks(p, options);
+    p->stops = options->stops && *options->stops ? options->stops : NULL;
+    Err e = stops_check(p->stops);
+    if (!e.code) e = add_marks(p, options);
     if (!e.code) {
         form->machine->begin(p, options->start);
         e = fault(p);
@@ -389,6 +429,7 @@ void parser_free(Parser *p)
     buf_free(&p->raw);
     buf_free(&p->held);
     buf_free(&p->texts);
+    buf_free(&p->stop_held);
     buf_free(&p->word);
     buf_free(&p->call);
     free(p);

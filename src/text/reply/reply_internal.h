@@ -86,6 +86,10 @@ struct Parser {
     Buf texts;
     bool failed; // no memory
 
+    const char *const *stops; // NULL: none
+    Buf stop_held;            // content that may yet turn out to begin a stop string
+    bool cut;                 // one was found: nothing more is given out
+
     bool over, stopped;
     size_t calls;      // complete ones
     size_t call_index; // calls that had begun
@@ -117,6 +121,10 @@ void parser_call_clear(Parser *p);
 void parser_reasoning(Parser *p, Str text);
 void parser_content(Parser *p, Str text);
 void parser_content_end(Parser *p, bool keep_newlines);
+
+Err stops_check(const char *const *stops);
+// Bytes of the text to be given out now. *stopped: a stop string follows them; else the rest may begin one.
+size_t stops_release(const char *const *stops, Str text, bool *stopped);
 
 typedef enum WordFit { WORD_NONE, WORD_UNDECIDED, WORD_WHOLE } WordFit;
 // Which of the words (NULL-terminated; none begins another) the text begins with.

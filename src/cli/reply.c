@@ -1,0 +1,160 @@
+// What a reply's parts become: reasoning dim and before the answer, calls as lines of JSON. What is kept for the history and for
+// --json is the same whatever was shown.
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *const reasoning_names[] = { "auto", "show", "hide", "off", NULL };
+
+bool reasoning_shown(const Options *o)
+{
+    return o->reasoning == REASONING_SHOW || (o->reasoning == REASONING_AUTO && isatty(STDOUT_FILENO));
+}
+
+// The templates differ in what they call it; each passes over the names of the others.
+char *reasoning_kwargs(const Options *o)
+{
+    if (o->reasoning != REASONING_OFF) return o->kwargs ? need(strdup(o->kwargs)) : NULL;
+    json_t *kwargs = need(json_pack("{s:b, s:b, s:b, s:s}", "enable_thinking", 0, "thinking", 0, "skip_reasoning", 1,
+                                    "reasoning_effort", "minimal"));
+    json_t *given = o->kwargs ? json_loads(o->kwargs, JSON_ALLOW_NUL, NULL) : NULL;
+    const bool bad = o->kwargs && !json_is_object(given);
+    if (!bad && given && json_object_update(kwargs, given)) need(NULL);
+    char *text = bad ? need(strdup(o->kwargs)) : need(json_dumps(kwargs, 0)); // what is bad, the library refuses
+    json_decref(given);
+    json_decref(kwargs);
+    return text;
+}
+
+int reply_parser(DureParser **out, const DureModel *model, const char *messages, const DureRenderOptions *how,
+                 const Options *o)
+{
+    DureError error;
+    DureParserOptions options = { .tools = how->tools, .drop_special = 1, .stop = o->stop.at };
+    if (dure_reply_open(model, messages, strlen(messages), how, &options.open, &error) ||
+        dure_parser_new(out, model, &options, &error))
+        return fail("%s", error.text);
+    return EXIT_FINE;
+}
+
+// ---- Showing -------------------------------------------------------------------------------------------------------
+
+static void show(Answer *answer, const char *text, size_t n)
+{
+    if (!n) return;
+    out_answer(text, n);
+    answer->last = text[n - 1];
+}
+
+static void show_line_end(Answer *answer)
+{
+    if (answer->last && answer->last != '\n') show(answer, "\n", 1);
+}
+
+static void show_reasoning(Answer *answer, const char *text, size_t n)
+{
+    const char *dim = colour(STDOUT_FILENO, COLOUR_DIM), *plain = colour(STDOUT_FILENO, COLOUR_NONE);
+    if (!n) return;
+    out_write(dim, strlen(dim));
+    show(answer, text, n);
+    out_write(plain, strlen(plain));
+    answer->thinking = true;
+}
+
+// A blank line between the reasoning that was shown and what follows it.
+static void show_reasoning_end(Answer *answer)
+{
+    if (!answer->thinking) return;
+    show_line_end(answer);
+    show(answer, "\n", 1);
+    answer->thinking = false;
+}
+
+// ---- Parts ---------------------------------------------------------------------------------------------------------
+
+static void call_begin(Answer *answer, const DureDelta *delta)
+{
+    answer->call = need(json_pack("{s:s, s:{s:s%, s:s}}", "type", "function", "function", "name", delta->text, delta->n,
+                                  "arguments", ""));
+    if (delta->id_n && json_object_set_new(answer->call, "id", json_stringn(delta->id, delta->id_n))) need(NULL);
+    answer->arguments.n = 0;
+}
+
+static void call_end(Answer *answer, bool shown)
+{
+    json_t *arguments = need(json_stringn(answer->arguments.n ? answer->arguments.at : "", answer->arguments.n));
+    if (json_object_set_new(json_object_get(answer->call, "function"), "arguments", arguments)) need(NULL);
+    if (shown) {
+        char *line = need(json_dumps(answer->call, 0));
+        show_line_end(answer);
+        show(answer, line, strlen(line));
+        show(answer, "\n", 1);
+        free(line);
+    }
+    if (json_array_append_new(answer->calls, answer->call)) need(NULL);
+    answer->call = NULL;
+}
+
+static void call_drop(Answer *answer)
+{
+    json_decref(answer->call);
+    answer->call = NULL;
+}
+
+void answer_delta(Answer *answer, const AnswerHow *how, const DureDelta *delta)
+{
+    if (how->show && delta->kind != DURE_DELTA_REASONING) show_reasoning_end(answer);
+    switch (delta->kind) {
+    case DURE_DELTA_REASONING:
+        answer->reasoned = true;
+        bytes_put(&answer->reasoning, delta->text, delta->n);
+        if (how->show && how->show_reasoning) show_reasoning(answer, delta->text, delta->n);
+        break;
+    case DURE_DELTA_CONTENT:
+        bytes_put(&answer->text, delta->text, delta->n);
+        if (how->show) show(answer, delta->text, delta->n);
+        break;
+    case DURE_DELTA_CALL:
+        call_begin(answer, delta);
+        break;
+    case DURE_DELTA_ARGUMENTS:
+        bytes_put(&answer->arguments, delta->text, delta->n);
+        break;
+    case DURE_DELTA_CALL_END:
+        call_end(answer, how->show);
+        break;
+    case DURE_DELTA_PARTIAL:
+        call_drop(answer);
+        bytes_put(&answer->partial, delta->text, delta->n);
+        if (how->show) show_line_end(answer);
+        if (how->show) show(answer, delta->text, delta->n);
+        break;
+    }
+}
+
+void answer_text(Answer *answer, const AnswerHow *how, const char *text, size_t n)
+{
+    bytes_put(&answer->text, text, n);
+    if (how->show) show(answer, text, n);
+}
+
+// Templates want a call's arguments as an object, which OpenAI's API has as text.
+json_t *answer_message(const Answer *answer)
+{
+    json_t *message = need(json_pack("{s:s, s:s%}", "role", "assistant", "content", answer->text.at, answer->text.n));
+    if (answer->reasoned &&
+        json_object_set_new(message, "reasoning_content", json_stringn(answer->reasoning.at, answer->reasoning.n)))
+        need(NULL);
+    if (!json_array_size(answer->calls)) return message;
+    json_t *calls = need(json_deep_copy(answer->calls)), *call;
+    size_t i;
+    json_array_foreach (calls, i, call) {
+        json_t *function = json_object_get(call, "function"), *text = json_object_get(function, "arguments");
+        json_t *arguments = json_loadb(json_string_value(text), json_string_length(text), JSON_ALLOW_NUL, NULL);
+        if (arguments && json_object_set_new(function, "arguments", arguments)) need(NULL);
+    }
+    if (json_object_set_new(message, "tool_calls", calls)) need(NULL);
+    return message;
+}

@@ -1,0 +1,114 @@
+"""What run and chat make of reasoning and of calls."""
+import json
+
+import pytest
+from talker import END, TEMPLATE, VOCAB, write_talker
+from terminal import Terminal
+
+MARKS = ["<think>", "</think>", "<tool_call>", "</tool_call>", '{"name": "now"}']
+THINK, THINK_END, CALL, CALL_END, NOW = range(VOCAB, VOCAB + len(MARKS))
+SWITCH = TEMPLATE.replace("assistant\n{% endif %}", "assistant\n{{ '</think>' if enable_thinking is defined and not "
+                          "enable_thinking else '<think>' }}{% endif %}")
+CALL_LINE = {"type": "function", "function": {"name": "now", "arguments": "{}"}}
+
+
+def chain(*tokens):
+    tokens = [ord(token) if isinstance(token, str) else token for token in tokens]
+    assert len(set(tokens)) == len(tokens)
+    return dict(zip(tokens, tokens[1:]))
+
+
+@pytest.fixture(scope="module")
+def thinker(tmp_path_factory):
+    """Thinks "hm", answers "Ok." """
+    folder = tmp_path_factory.mktemp("models") / "thinker"
+    return write_talker(folder, chain("\n", THINK, "h", "m", THINK_END, "O", "k", ".", END), marks=MARKS)
+
+
+@pytest.fixture(scope="module")
+def switched(tmp_path_factory):
+    """The same, but the prompt opens the thought or closes it."""
+    folder = tmp_path_factory.mktemp("models") / "switched"
+    return write_talker(folder, chain(THINK, "h", "m", THINK_END, "O", "k", ".", END), SWITCH, MARKS)
+
+
+@pytest.fixture(scope="module")
+def caller(tmp_path_factory):
+    """Thinks "hm", says "Ok." and calls now()."""
+    folder = tmp_path_factory.mktemp("models") / "caller"
+    follows = chain("\n", THINK, "h", "m", THINK_END, "O", "k", ".", CALL, NOW, CALL_END, END)
+    return write_talker(folder, follows, marks=MARKS)
+
+
+def test_in_a_pipe_the_answer_alone_is_printed(dure, thinker, switched):
+    for model in (thinker, switched):
+        for options in ([], ["--reasoning", "hide"], ["--stop", "x"], ["--reasoning", "auto"]):
+            told = dure("run", model, "?", *options).ok()
+            assert told.text == "Ok.\n" and not told.err, options
+
+
+def test_reasoning_is_shown_before_the_answer(dure, thinker, switched):
+    for model in (thinker, switched):
+        for options in ([], ["--stop", "x"]):
+            assert dure("run", model, "?", "--reasoning", "show", *options).ok().text == "hm\n\nOk.\n"
+
+
+def test_a_terminal_gets_it_dim(dure_path, thinker):
+    terminal = Terminal(dure_path, "run", thinker, "?")
+    assert terminal.close() == 0
+    assert b"\x1b[2mh\x1b[0m" in terminal.seen and b"\x1b[2mO" not in terminal.seen
+    assert terminal.text.replace("\r", "").endswith("hm\n\nOk.\n")
+    hidden = Terminal(dure_path, "run", thinker, "?", "--reasoning", "hide")
+    assert hidden.close() == 0
+    assert "hm" not in hidden.text and "Ok." in hidden.text
+
+
+def test_off_asks_the_template_and_kwargs_go_before_it(dure, switched):
+    shown = ["--json", "--reasoning", "off"]
+    assert dure("run", switched, "?", *shown).ok().json["reasoning_content"] is None
+    kept = dure("run", switched, "?", *shown, "--kwargs", '{"enable_thinking": true}').ok().json
+    assert kept["reasoning_content"] == "hm" and kept["text"] == "Ok."
+    dure("run", switched, "?", *shown, "--kwargs", "{").refused("kwargs", "not valid JSON")
+
+
+def test_json_has_all_parts(dure, caller):
+    for options in ([], ["--stop", "x"]):
+        told = dure("run", caller, "?", "--json", *options).ok().json
+        assert (told["reasoning_content"], told["text"], told["partial"]) == ("hm", "Ok.", None)
+        assert told["tool_calls"] == [CALL_LINE] and told["finish_reason"] == "tool_calls"
+    cut = dure("run", caller, "?", "--json", "-n", "8").ok().json
+    assert cut["partial"] == "<tool_call>" and cut["tool_calls"] == [] and cut["finish_reason"] == "length"
+    thought = dure("run", caller, "?", "--json", "-n", "2").ok().json
+    assert thought["reasoning_content"] == "h" and thought["text"] == ""
+
+
+def test_a_call_is_a_line_of_json(dure, caller):
+    said, call = dure("run", caller, "?").ok().text.splitlines()
+    assert said == "Ok." and json.loads(call) == CALL_LINE
+
+
+def test_a_stop_string_ends_the_answer_before_it(dure, thinker):
+    told = dure("run", thinker, "?", "--stop", "k", "--json").ok().json
+    assert told["text"] == "O" and told["reasoning_content"] == "hm" and told["finish_reason"] == "stop"
+
+
+def test_plain_text_is_not_cut(dure, thinker):
+    assert dure("run", thinker, "--raw", stdin="\n").ok().text == "<think>hm</think>Ok.\n"
+    dure("run", thinker, "--raw", "--reasoning", "hide", stdin="\n").refused("--raw", "--reasoning", rc=2)
+    dure("run", thinker, "?", "--reasoning", "loud").refused("--reasoning", "hide", rc=2)
+
+
+def test_a_talk_keeps_the_parts_apart(dure, caller, tmp_path):
+    told = dure("chat", caller, stdin=f"a\n/save {tmp_path}/talk.json\nb\n").ok()
+    lines = told.text.splitlines()
+    assert len(lines) == 4 and lines[0] == lines[2] == "Ok." and json.loads(lines[1]) == CALL_LINE
+    saved = json.loads((tmp_path / "talk.json").read_text())["messages"]
+    assert [message["role"] for message in saved] == ["user", "assistant"]
+    call = {"type": "function", "function": {"name": "now", "arguments": {}}}
+    assert saved[1] == {"role": "assistant", "content": "Ok.", "reasoning_content": "hm", "tool_calls": [call]}
+
+
+def test_a_talk_shows_reasoning_when_asked(dure, switched):
+    assert dure("chat", switched, "--reasoning", "show", stdin="a\nb\n").ok().text == "hm\n\nOk.\n" * 2
+    assert dure("chat", switched, "--reasoning", "off", stdin="a\n").ok().text == "Ok.\n"
+    assert dure("chat", switched, "--stop", ".", stdin="a\n").ok().text == "Ok\n"
