@@ -1,6 +1,6 @@
-// Regexes of tokenizers, written for Oniguruma's Ruby syntax, through PCRE2. A pattern is rewritten at load: \s, \S and
-// \p{...} are spelled out so that they mean what they mean there (PCRE2 counts U+180E as space and knows an older Unicode),
-// \u becomes \x{}, and a run of words gets its possessive form, which matches the same and needs no stack. What the two
+// Regexes of tokenizers, written for Oniguruma's Ruby syntax, through PCRE2. A pattern is rewritten at load: \s, \w, \b and
+// \p{...} are spelled out so that they mean what they mean there (PCRE2 counts U+180E as space, no marks as letters of words,
+// and knows an older Unicode), \u becomes \x{}, and a run of words gets its possessive form, which matches the same and needs no stack. What the two
 // engines read differently, or what is not known here, is refused by name.
 #include "text/tokenizer_internal.h"
 #include "text/unicode_table.h"
@@ -32,13 +32,21 @@ enum { STEPS = 10000000, STEPS_PER_BYTE = 100 };
     "202e}"                                                                                                            \
     "\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
 
+// \w beyond letters, marks, digits, letter numbers and connectors, as Oniguruma 6.9 answers for every code point. The numbers
+// of Latin-1 it counts outside of classes only.
+#define WORD_CIRCLED "\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+#define WORD_LATIN "\\xb2\\xb3\\xb9\\xbc-\\xbe"
+
 // ---- Rewriting -----------------------------------------------------------------------------------------------------
 
 typedef struct Rewrite {
     Str in;
     size_t at;
     Buf out;
-    bool in_class;
+    bool in_class, class_negated;
+    Buf items;       // of the class in hand, without brackets
+    Buf others;      // what the class holds, or lacks, besides: all but a set, for each such set
+    bool after_set;  // the last item is a set: a '-' behind it is no range
     const char *why; // not NULL: refused
     size_t why_n;    // bytes of the pattern at `at` that are shown with it
 } Rewrite;
@@ -68,20 +76,73 @@ static bool known_category(Str c)
     return false;
 }
 
-// A class item or, outside a class, a class of its own.
-static void put_category(Rewrite *w, Str category, bool negated)
+static void put_items(Buf *out, const char *category)
 {
-    const char *more = more_of(category);
-    if (w->in_class && negated && *more) {
-        refuse(w, "a negated property inside a character class", 8);
+    buf_printf(out, "\\p{%s}%s", category, more_of(str(category)));
+}
+
+// A set, given as the items of a class: as items of the class in hand or, outside of one, as a class of its own. All that a set
+// lacks cannot be an item, for PCRE2's Unicode is older; it stands beside the class as a class of its own.
+static void put_set(Rewrite *w, Str items, bool negated)
+{
+    if (!w->in_class) {
+        buf_text(&w->out, negated ? "[^" : "[");
+        buf_put(&w->out, items.at, items.n);
+        buf_text(&w->out, "]");
         return;
     }
-    if (!w->in_class) buf_text(&w->out, negated ? "[^" : "[");
-    buf_text(&w->out, w->in_class && negated ? "\\P{" : "\\p{");
-    buf_put(&w->out, category.at, category.n);
-    buf_text(&w->out, "}");
-    buf_text(&w->out, more);
-    if (!w->in_class) buf_text(&w->out, "]");
+    Str before = buf_str(&w->items);
+    if (before.n > 1 && before.at[before.n - 1] == '-' && before.at[before.n - 2] != '\\')
+        refuse(w, "a range that ends in a set", 3);
+    Buf *out = negated ? &w->others : &w->items;
+    if (negated) buf_text(out, w->class_negated ? "(?=[" : "|[^");
+    buf_put(out, items.at, items.n);
+    if (negated) buf_text(out, w->class_negated ? "])" : "]");
+    w->after_set = true;
+}
+
+static void put_category(Rewrite *w, Str category, bool negated)
+{
+    Buf items = { 0 };
+    const char *more = more_of(category);
+    bool plain = negated && w->in_class && !*more; // both engines agree
+    buf_text(&items, plain ? "\\P{" : "\\p{");
+    buf_put(&items, category.at, category.n);
+    buf_printf(&items, "}%s", more);
+    put_set(w, buf_str(&items), negated && !plain);
+    if (items.failed) w->out.failed = true;
+    buf_free(&items);
+}
+
+static void put_word_items(Buf *out, bool in_class)
+{
+    static const char *const categories[] = { "L", "M", "Nd", "Nl", "Pc" };
+    for (size_t i = 0; i < COUNT(categories); i++) put_items(out, categories[i]);
+    buf_text(out, WORD_CIRCLED);
+    if (!in_class) buf_text(out, WORD_LATIN);
+}
+
+static void rewrite_word(Rewrite *w, bool negated)
+{
+    Buf items = { 0 };
+    put_word_items(&items, w->in_class);
+    put_set(w, buf_str(&items), negated);
+    if (items.failed) w->out.failed = true;
+    buf_free(&items);
+    w->at += 2;
+}
+
+// \b and \B: what is before and what is behind differ, or do not.
+static void rewrite_border(Rewrite *w, bool negated)
+{
+    static const char *const parts[2][4] = { { "(?:(?<=[", "])(?![", "])|(?<![", "])(?=[" },
+                                             { "(?:(?<=[", "])(?=[", "])|(?<![", "])(?![" } };
+    for (int i = 0; i < 4; i++) {
+        buf_text(&w->out, parts[negated][i]);
+        put_word_items(&w->out, false);
+    }
+    buf_text(&w->out, "]))");
+    w->at += 2;
 }
 
 static void rewrite_property(Rewrite *w)
@@ -119,36 +180,35 @@ static void rewrite_number(Rewrite *w)
         refuse(w, "this character number", 6);
         return;
     }
-    buf_printf(&w->out, "\\x{%x}", value);
+    buf_printf(w->in_class ? &w->items : &w->out, "\\x{%x}", value);
     w->at = i + (braces ? 1 : 0);
+    w->after_set = false;
 }
 
 static void rewrite_escape(Rewrite *w)
 {
     char c = w->at + 1 < w->in.n ? w->in.at[w->at + 1] : 0;
+    bool letter = (c | 32) >= 'a' && (c | 32) <= 'z', digit = c >= '0' && c <= '9';
+    bool as_is = (c && memchr("rntfae", c, 6)) || (!w->in_class && (c == 'A' || c == 'z')) ||
+                 (c > 0x20 && c < 0x7F && !digit && !letter);
     if (c == 'p' || c == 'P') {
         rewrite_property(w);
     } else if (c == 'u' || c == 'x') {
         rewrite_number(w);
     } else if (c == 's' || c == 'S') {
-        const char *set = c == 's' ? SPACES : NO_SPACES;
-        if (w->in_class)
-            buf_text(&w->out, set);
-        else
-            buf_printf(&w->out, "[%s%s]", c == 's' ? "" : "^", SPACES);
+        put_set(w, str(w->in_class && c == 'S' ? NO_SPACES : SPACES), c == 'S' && !w->in_class);
         w->at += 2;
-    } else if (c == 'd') {
-        put_category(w, str("Nd"), false);
+    } else if (c == 'd' || c == 'D') {
+        put_category(w, str("Nd"), c == 'D');
         w->at += 2;
-    } else if (c == 'r' || c == 'n' || c == 't' || c == 'f' || c == 'a' || c == 'e') {
-        buf_put(&w->out, w->in.at + w->at, 2);
+    } else if (c == 'w' || c == 'W') {
+        rewrite_word(w, c == 'W');
+    } else if ((c == 'b' || c == 'B') && !w->in_class) {
+        rewrite_border(w, c == 'B');
+    } else if (as_is) {
+        buf_put(w->in_class ? &w->items : &w->out, w->in.at + w->at, 2);
         w->at += 2;
-    } else if ((c == 'A' || c == 'z') && !w->in_class) {
-        buf_put(&w->out, w->in.at + w->at, 2);
-        w->at += 2;
-    } else if (c > 0x20 && c < 0x7F && !memchr("0123456789", c, 10) && !((c | 32) >= 'a' && (c | 32) <= 'z')) {
-        buf_put(&w->out, w->in.at + w->at, 2);
-        w->at += 2;
+        w->after_set = false;
     } else {
         refuse(w, "this escape", 2);
     }
@@ -190,17 +250,47 @@ static void rewrite_repeat(Rewrite *w)
     w->at = i + 1;
 }
 
+static void open_class(Rewrite *w)
+{
+    w->in_class = true;
+    w->after_set = false;
+    w->items.n = w->others.n = 0;
+    w->class_negated = w->at + 1 < w->in.n && w->in.at[w->at + 1] == '^';
+    w->at += w->class_negated ? 2 : 1;
+}
+
+static void close_class(Rewrite *w)
+{
+    Str items = buf_str(&w->items), others = buf_str(&w->others);
+    const char *open = w->class_negated ? "[^" : "[";
+    w->in_class = false;
+    w->at++;
+    if (others.n) open = w->class_negated ? "(?:(?![" : "(?:[";
+    if (others.n && !items.n) open = "(?:", others.at += !w->class_negated, others.n -= !w->class_negated;
+    buf_text(&w->out, open);
+    buf_put(&w->out, items.at, items.n);
+    if (items.n) buf_text(&w->out, others.n && w->class_negated ? "])" : "]");
+    buf_put(&w->out, others.at, others.n);
+    if (others.n) buf_text(&w->out, w->class_negated ? "(?s:.))" : ")");
+}
+
 static void rewrite_class_char(Rewrite *w, char c)
 {
-    bool first = w->in.at[w->at - 1] == '[' || (w->in.at[w->at - 1] == '^' && w->in.at[w->at - 2] == '[');
-    if (c == '[' ||
-        (c == ']' && first && w->out.n && (w->out.at[w->out.n - 1] == '[' || w->out.at[w->out.n - 1] == '^')))
+    bool empty = !w->items.n && !w->others.n;
+    char next = w->at + 1 < w->in.n ? w->in.at[w->at + 1] : 0;
+    if (c == '[' || (c == ']' && empty)) {
         refuse(w, "a bracket inside a character class (write it \\[ or \\])", 2);
-    else if (c == '&' && w->at + 1 < w->in.n && w->in.at[w->at + 1] == '&')
+    } else if (c == '&' && next == '&') {
         refuse(w, "an intersection of classes", 2);
-    w->in_class = c != ']';
-    buf_char(&w->out, c);
-    w->at++;
+    } else if (c == '-' && w->after_set && next != ']') {
+        refuse(w, "a range that begins with a set", 2);
+    } else if (c == ']') {
+        close_class(w);
+    } else {
+        buf_char(&w->items, c);
+        w->after_set = false;
+        w->at++;
+    }
 }
 
 static void rewrite_next(Rewrite *w)
@@ -211,7 +301,7 @@ static void rewrite_next(Rewrite *w)
     char c = rest.at[0];
     if (!w->in_class && str_starts(rest, words)) {
         Rewrite inner = { .in = str(possessive) };
-        while (inner.at < inner.in.n && !inner.why) rewrite_next(&inner);
+        while (inner.at < inner.in.n) rewrite_next(&inner); // no class in it
         Str s = buf_str(&inner.out);
         buf_put(&w->out, s.at, s.n);
         if (inner.out.failed) w->out.failed = true;
@@ -225,14 +315,11 @@ static void rewrite_next(Rewrite *w)
         rewrite_group(w);
     } else if (c == '{') {
         rewrite_repeat(w);
+    } else if (c == '[') {
+        open_class(w);
     } else {
-        w->in_class = c == '[';
         buf_char(&w->out, c);
         w->at++;
-        if (w->in_class && w->at < w->in.n && w->in.at[w->at] == '^') {
-            buf_char(&w->out, '^');
-            w->at++;
-        }
     }
 }
 
@@ -241,6 +328,10 @@ static Err rewrite(Str pattern, Buf *out, const char *source)
     Rewrite w = { .in = pattern };
     if (pattern.n > PATTERN_LIMIT) return err(ERR_LIMIT, "%s: a regex has more than %d bytes", source, PATTERN_LIMIT);
     while (w.at < w.in.n && !w.why) rewrite_next(&w);
+    if (w.in_class) buf_char(&w.out, '['); // PCRE2 says that it is not closed
+    if (w.items.failed || w.others.failed) w.out.failed = true;
+    buf_free(&w.items);
+    buf_free(&w.others);
     *out = w.out;
     if (w.why) {
         size_t n = w.why_n < w.in.n - w.at ? w.why_n : w.in.n - w.at;

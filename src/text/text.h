@@ -59,6 +59,7 @@ typedef struct Detokenizer {
     char held[64];
     size_t held_n;
     uint32_t stripped; // characters dropped from the start
+    uint32_t waiting;  // characters that are dropped if the text ends behind them
     Buf long_run;      // byte tokens that `held` has no room for; detokenizer_end frees it
 } Detokenizer;
 

@@ -1,6 +1,7 @@
 // Decoding, id by id. The whole of a text is decoded by the same code, so what a stream emits, joined, is the whole.
 // Held back: bytes that may still become a character (DECODE_BYTES), byte tokens until the run ends that is a text only as a
-// whole (DECODE_FALLBACK), and the last word, whose suffix is a space only if another follows (DECODE_WORDS).
+// whole (DECODE_FALLBACK), the last word, whose suffix is a space only if another follows (DECODE_WORDS), and characters that
+// are stripped where the text ends.
 #include "text/tokenizer_internal.h"
 
 static const char replacement[] = "\xEF\xBF\xBD";
@@ -57,21 +58,6 @@ static void put_bytes(Detokenizer *d, Str s, Buf *out)
 
 // ---- Runs of byte tokens -------------------------------------------------------------------------------------------
 
-// Strip: the first characters of the text go as long as they are the one to be stripped.
-static void put_stripped(Detokenizer *d, Str s, Buf *out)
-{
-    const Tokenizer *t = d->tokenizer;
-    while (s.n && d->stripped < t->strip_start) {
-        if (s.n < t->strip_content.n || memcmp(s.at, t->strip_content.at, t->strip_content.n) != 0) {
-            d->stripped = t->strip_start;
-            break;
-        }
-        s.at += t->strip_content.n, s.n -= t->strip_content.n;
-        d->stripped++;
-    }
-    buf_put(out, s.at, s.n);
-}
-
 static void hold_byte(Detokenizer *d, char byte)
 {
     if (d->long_run.n || d->held_n == sizeof d->held) {
@@ -87,9 +73,9 @@ static void end_run(Detokenizer *d, Buf *out)
 {
     Str run = d->long_run.n ? buf_str(&d->long_run) : (Str){ d->held, d->held_n };
     if (utf8_valid(run.at, run.n)) {
-        put_stripped(d, run, out);
+        buf_put(out, run.at, run.n);
     } else {
-        for (size_t i = 0; i < run.n; i++) put_stripped(d, str(replacement), out);
+        for (size_t i = 0; i < run.n; i++) buf_put(out, replacement, 3);
     }
     if (d->long_run.failed) out->failed = true;
     buf_free(&d->long_run);
@@ -104,7 +90,7 @@ static void put_fallback(Detokenizer *d, int32_t id, Buf *out)
         return;
     }
     if (d->held_n) end_run(d, out);
-    put_stripped(d, s, out);
+    buf_put(out, s.at, s.n);
 }
 
 // ---- Words ---------------------------------------------------------------------------------------------------------
@@ -138,18 +124,46 @@ static void put_word(Detokenizer *d, int32_t id, Buf *out)
     d->held_n = sizeof id;
 }
 
-// ---- The face ------------------------------------------------------------------------------------------------------
+// ---- Strip ---------------------------------------------------------------------------------------------------------
 
-Err detokenizer_put(Detokenizer *d, int32_t id, Buf *out)
+// Of whole characters, the next ones of the text: the first ones go as long as they are the one to be stripped; of a run of it
+// as many as may be stripped at the end wait for another character.
+static void put_stripped(Detokenizer *d, Str s, Buf *out)
 {
     const Tokenizer *t = d->tokenizer;
-    if (id < 0 || (uint32_t)id >= t->size || !(t->tokens[id].flags & TOKEN_KNOWN)) return OK;
-    if (!d->keep_special && (t->tokens[id].flags & TOKEN_SPECIAL)) return OK;
+    const Str c = t->strip_content;
+    while (s.n) {
+        bool same = s.n >= c.n && !memcmp(s.at, c.at, c.n);
+        if (same && d->stripped < t->strip_start) {
+            d->stripped++;
+        } else if (same && d->waiting < t->strip_stop) {
+            d->waiting++;
+        } else if (same) { // one that waits is not among the last ones, or none may wait
+            buf_put(out, c.at, c.n);
+        } else {
+            d->stripped = t->strip_start;
+            for (; d->waiting; d->waiting--) buf_put(out, c.at, c.n);
+            const char *next = memmem(s.at, s.n, c.at, c.n);
+            size_t n = next ? (size_t)(next - s.at) : s.n;
+            buf_put(out, s.at, n);
+            s.at += n, s.n -= n;
+            continue;
+        }
+        s.at += c.n, s.n -= c.n;
+    }
+}
+
+// ---- The face ------------------------------------------------------------------------------------------------------
+
+static void put_token(Detokenizer *d, int32_t id, Buf *out)
+{
+    const Tokenizer *t = d->tokenizer;
     bool first = !d->begun;
+    Str s = tokenizer_token(t, id);
     d->begun = true;
     switch (t->decode) {
     case DECODE_BYTES:
-        put_bytes(d, tokenizer_token(t, id), out);
+        put_bytes(d, s, out);
         break;
     case DECODE_FALLBACK:
         put_fallback(d, id, out);
@@ -159,19 +173,18 @@ Err detokenizer_put(Detokenizer *d, int32_t id, Buf *out)
         break;
     case DECODE_SPACED:
         if (!first) buf_char(out, ' ');
-        buf_put(out, tokenizer_token(t, id).at, tokenizer_token(t, id).n);
+        buf_put(out, s.at, s.n);
         break;
     case DECODE_PLAIN:
         if (first && t->decode_drop_first)
             put_replaced(spelling(t, id), t->decode_find, str(""), out);
         else
-            put_stripped(d, tokenizer_token(t, id), out);
+            buf_put(out, s.at, s.n);
         break;
     }
-    return out->failed || d->long_run.failed ? err_memory("decoding") : OK;
 }
 
-Err detokenizer_end(Detokenizer *d, Buf *out)
+static void put_end(Detokenizer *d, Buf *out)
 {
     DecodeKind kind = d->tokenizer->decode;
     if (kind == DECODE_BYTES && d->held_n)
@@ -180,7 +193,33 @@ Err detokenizer_end(Detokenizer *d, Buf *out)
     if (kind == DECODE_WORDS) end_word(d, false, out);
     d->held_n = 0;
     d->begun = false;
-    d->stripped = 0;
+}
+
+static void strip_buf(Detokenizer *d, Buf *whole, Buf *out)
+{
+    put_stripped(d, buf_str(whole), out);
+    if (whole->failed) out->failed = true;
+    buf_free(whole);
+}
+
+Err detokenizer_put(Detokenizer *d, int32_t id, Buf *out)
+{
+    const Tokenizer *t = d->tokenizer;
+    Buf whole = { 0 };
+    if (id < 0 || (uint32_t)id >= t->size || !(t->tokens[id].flags & TOKEN_KNOWN)) return OK;
+    if (!d->keep_special && (t->tokens[id].flags & TOKEN_SPECIAL)) return OK;
+    put_token(d, id, t->strip_content.n ? &whole : out);
+    if (t->strip_content.n) strip_buf(d, &whole, out);
+    return out->failed || d->long_run.failed ? err_memory("decoding") : OK;
+}
+
+Err detokenizer_end(Detokenizer *d, Buf *out)
+{
+    Buf whole = { 0 };
+    bool strip = d->tokenizer->strip_content.n > 0;
+    put_end(d, strip ? &whole : out);
+    if (strip) strip_buf(d, &whole, out);
+    d->stripped = d->waiting = 0;
     return out->failed ? err_memory("decoding") : OK;
 }
 

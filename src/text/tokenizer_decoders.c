@@ -67,20 +67,20 @@ static Err read_strip(Tokenizer *t, const Document *d, uint32_t node)
 {
     int64_t start, stop;
     uint32_t start_node, stop_node;
+    if (t->strip_content.n) return refuse(d, "a second Strip");
+    if (!t->decode_fused && t->decode != DECODE_BYTES) return refuse(d, "Strip before Fuse");
     Err e = text_field(t, d, node, "content", &t->strip_content);
     if (!e.code) e = document_field(d, node, "start", &start_node);
     if (!e.code) e = document_field(d, node, "stop", &stop_node);
     if (e.code) return e;
     if (start_node == NO_NODE || stop_node == NO_NODE || !document_integer(d, start_node, &start) ||
-        !document_integer(d, stop_node, &stop) || start < 0 || start > UINT32_MAX || stop < 0)
+        !document_integer(d, stop_node, &stop) || start < 0 || start > UINT32_MAX || stop < 0 || stop > UINT32_MAX)
         return err(ERR_FORMAT, "%s: decoder: Strip needs the counts start and stop", d->source);
     size_t at = 0;
     if (!t->strip_content.n || (utf8_next(t->strip_content.at, t->strip_content.n, &at), at != t->strip_content.n))
         return err(ERR_FORMAT, "%s: decoder: Strip: content must be one character", d->source);
-    if (!t->decode_fused) return refuse(d, "Strip before Fuse");
-    if (stop) return refuse(d, "Strip at the end");
-    if (t->strip_start) return refuse(d, "a second Strip");
     t->strip_start = (uint32_t)start;
+    t->strip_stop = (uint32_t)stop;
     return OK;
 }
 

@@ -245,8 +245,9 @@ struct Tokenizer {
 
     DecodeKind decode;
     Str decode_find, decode_with; // Replace, or BPEDecoder's suffix
-    uint32_t strip_start;         // Strip behind Fuse: at most so many of ...
-    Str strip_content;            // ... this character at the start
+    uint32_t strip_start;         // Strip of the whole text: at most so many ...
+    uint32_t strip_stop;          // ... at the start and at the end ...
+    Str strip_content;            // ... of this character; empty: no Strip
     bool decode_fused;            // Fuse was read
     bool decode_drop_first;       // Metaspace: the first token loses its replacement characters
 };

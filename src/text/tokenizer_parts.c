@@ -246,10 +246,30 @@ static Err read_punctuation(Tokenizer *t, const Document *d, uint32_t node)
     return e.code ? e : parts_add_step(t, step);
 }
 
+static const Step without_spaces = { .apply = step_split, .find = find_space, .behaviour = SPLIT_REMOVED };
+
 static Err read_whitespace_split(Tokenizer *t, const Document *d, uint32_t node)
 {
     (void)d, (void)node;
-    return parts_add_step(t, (Step){ .apply = step_split, .find = find_space, .behaviour = SPLIT_REMOVED });
+    return parts_add_step(t, without_spaces);
+}
+
+// Words and runs of what is neither word nor space: \w+|[^\w\s]+.
+static Err read_whitespace(Tokenizer *t, const Document *d, uint32_t node)
+{
+    (void)d, (void)node;
+    Err e = parts_add_step(t, without_spaces);
+    if (e.code) return e;
+    return parts_add_step(
+        t, (Step){ .apply = step_split, .find = find_flagged, .flags = UNICODE_WORD, .behaviour = SPLIT_CONTIGUOUS });
+}
+
+static Err read_bert(Tokenizer *t, const Document *d, uint32_t node)
+{
+    (void)d, (void)node;
+    Err e = parts_add_step(t, without_spaces);
+    if (e.code) return e;
+    return parts_add_step(t, (Step){ .apply = step_split, .find = find_flagged, .flags = UNICODE_PUNCTUATION });
 }
 
 static Err read_metaspace(Tokenizer *t, const Document *d, uint32_t node)
@@ -308,6 +328,8 @@ static const Part pretokeniser_parts[] = {
     { "Digits", read_digits },
     { "Punctuation", read_punctuation },
     { "WhitespaceSplit", read_whitespace_split },
+    { "Whitespace", read_whitespace },
+    { "BertPreTokenizer", read_bert },
     { "Metaspace", read_metaspace },
     { "Sequence", read_pretokenisers },
 };

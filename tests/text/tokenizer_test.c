@@ -402,8 +402,8 @@ static void a_file_that_cannot_work_is_refused_by_name(void **state)
         { "{" MODEL ",\"post_processor\":{\"type\":\"Foo\"}}", "post_processor type Foo is not supported" },
         { "{" MODEL ",\"decoder\":{\"type\":\"CTC\"}}", "decoder type CTC is not supported" },
         { "{" MODEL
-          ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"\\\\bx\"}}}",
-          "this escape (\"\\b\") is not supported" },
+          ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"\\\\Gx\"}}}",
+          "this escape (\"\\G\") is not supported" },
         { "{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"(a\"}}}",
           "is damaged" },
         { "{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Odd\",\"pattern\":{\"Regex\":\"a\"}}}",

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/text/quirks/{whitespace,bert,regex_*,strip_*}: tiny tokenizers with one trait each, and what Hugging
+Face `tokenizers` 0.23 makes of some texts. Nothing is trained, so the same files come out each time.
+
+Usage: tools/make_tokenizer_vectors.py [NAME...]
+"""
+import json
+import random
+import sys
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+OUT = Path(__file__).resolve().parents[1] / "tests/golden/text/quirks"
+TEXTS = [
+    "", " ", "  ", "\n", "a", " a", "a ", "  a  b ", "   ", " 가 ", "Hello, World!", "it's don't I'LL", "the harbour's 12345 bridges, 3.14%",
+    "안녕하세요, 두레입니다.", "두레 마을  사람들 (1988)", "한글\u200b과\u00a0漢字，東京。", "e\u0301cole naïve Ünï_code __init__", "x = a[i]->b_c; // 주석",
+    "½ ² ³ ¼x Ⅷ ① ⓐⓑ 🄰x ٣٤", "a-b_c‿d⁀e", "ﾡㅋㅋㅠㅠ ㄱㄴ \u1112\u1161\u11ab", "$+<=>^`|~ #@&", "👨‍👩‍👧 👍🏽 🇰🇷 🫨", "tab\tnew\nline\r\n\r\nend\u3000", "Ωσς ſ ĲÅ",
+    "aa a aaa  a", "▁ ▁▁ a▁b", "\u180e\u0085\u2028x", "뷁쀍 똠방각하", "ab12cd 3rd 4th x9y", "مرحبا العالم", "हिन्दी भाषा", "ไทย ภาษา", "¡Hola! ¿Qué?",
+]
+ODD = [b"\xff", b"a\xed\xa0\x80b", b"\xf0\x9f\x90 x", b"\xe2\x96 \xea\xb0"]
+
+
+def letters(suffix=""):
+    """Every character of the texts, and with the suffix: ids then show where pieces end."""
+    found = sorted(set("".join(TEXTS) + "\ufffd"))
+    return {text: i for i, text in enumerate(["<unk>"] + found + [c + suffix for c in found if suffix])}
+
+
+def pieces(pre, normalizer=None):
+    tokenizer = Tokenizer(models.BPE(letters("</w>"), [], unk_token="<unk>", end_of_word_suffix="</w>"))
+    tokenizer.pre_tokenizer = pre
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    tokenizer.decoder = decoders.BPEDecoder(suffix="</w>")
+    return tokenizer
+
+
+def split(pattern, behavior="isolated", invert=False):
+    return pieces(pre_tokenizers.Split(Regex(pattern), behavior, invert))
+
+
+def stripped(first, last, content=" "):
+    vocab = {text: i for i, text in enumerate(["<unk>", "<s>", "▁", "▁▁", "a", "b", "가"] + [f"<0x{b:02X}>" for b in range(256)])}
+    tokenizer = Tokenizer(models.BPE(vocab, [("▁", "▁")], unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.add_special_tokens(["<s>"])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(),
+                                           decoders.Strip(content, first, last)])
+    return tokenizer
+
+
+def stripped_bytes():
+    tokenizer = Tokenizer(models.BPE({c: i for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 2, 1)])
+    return tokenizer
+
+
+MAKE = {
+    "whitespace": ("Whitespace", lambda: pieces(pre_tokenizers.Whitespace())),
+    "bert": ("BertPreTokenizer", lambda: pieces(pre_tokenizers.BertPreTokenizer())),
+    "regex_words": (r"Split on \b\w+\b: outside of classes \w holds superscripts and fractions of Latin-1", lambda: split(r"\b\w+\b")),
+    "regex_word_class": (r"Split on [\w.]+: inside of classes \w does not hold them", lambda: split(r"[\w.]+", "merged_with_next")),
+    "regex_no_word_class": (r"Split on [\W_]+, which holds what a set lacks", lambda: split(r"[\W_]+", "contiguous")),
+    "regex_negated": (r"Split on [^\P{L}a-f]|[\P{L}x]\D", lambda: split(r"[^\P{L}a-f]|[\P{L}x]\D")),
+    "regex_border": (r"Split on \B, removed from nothing", lambda: split(r"\B", "isolated")),
+    "strip_end": ("a space is stripped at the start, two at the end, when decoding", lambda: stripped(1, 2)),
+    "strip_letters": ("letters are stripped at both ends when decoding", lambda: stripped(3, 3, "a")),
+    "strip_bytes": ("Strip behind ByteLevel", stripped_bytes),
+}
+
+
+def cases(tokenizer, draw):
+    for data in [t.encode() for t in TEXTS] + ODD:
+        text = data.decode("utf-8", "replace")
+        line = {"text": text}
+        if text.encode() != data:
+            line["bytes_hex"] = data.hex()
+        line["ids"] = tokenizer.encode(text, add_special_tokens=False).ids
+        special = tokenizer.encode(text).ids
+        if special != line["ids"]:
+            line["ids_special"] = special
+        yield line
+    size = tokenizer.get_vocab_size()
+    few = [draw.randrange(size) for _ in range(6)] + [tokenizer.token_to_id(c) or 0 for c in ("▁", "a", "Ġ", " ")]
+    for i in range(30):
+        yield {"text": None, "ids": [draw.choice((draw.choice(few), draw.randrange(size + 2))) for _ in range(1 + i)]}
+
+
+def decoded(tokenizer, line):
+    """False: the reference panics on these ids (Strip does where both ends meet)."""
+    try:
+        line["decode"] = tokenizer.decode(line["ids"], skip_special_tokens=False)
+        skip = tokenizer.decode(line["ids"], skip_special_tokens=True)
+    except BaseException as error:  # PanicException is no Exception
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return False
+    if skip != line["decode"]:
+        line["decode_skip"] = skip
+    return True
+
+
+def main():
+    for name, (note, make) in MAKE.items():
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
+        folder = OUT / name
+        folder.mkdir(parents=True, exist_ok=True)
+        tokenizer = make()
+        (folder / "tokenizer.json").write_text(json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False) + "\n")
+        (folder / "tokenizer_config.json").write_text(json.dumps({"note": note}, ensure_ascii=False) + "\n")
+        lines = [line for line in cases(tokenizer, random.Random(name)) if decoded(tokenizer, line)]
+        (folder / "cases.jsonl").write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        print(name, len(lines), "cases")
+
+
+if __name__ == "__main__":
+    main()
