@@ -62,7 +62,8 @@ static Value macro_attribute(Run *r, const Macro *m, Str name)
         const char *name;
         int use;
     } uses[] = { { "catch_kwargs", USES_KWARGS }, { "catch_varargs", USES_VARARGS }, { "caller", USES_CALLER } };
-    if (str_is(name, "name")) return jinja_text(r, m->name.at, m->name.n, false);
+    if (str_is(name, "name"))
+        return m->node->kind == S_CALL ? NONE : jinja_text(r, m->name.at, m->name.n, false); // a call block's has none
     for (size_t i = 0; i < COUNT(uses); i++)
         if (str_is(name, uses[i].name)) return (Value){ .kind = V_BOOL, .flag = (m->node->uses & uses[i].use) != 0 };
     if (!str_is(name, "arguments")) return NOTHING;
@@ -279,7 +280,7 @@ static Value eval_call(Run *r, const Node *n, Frame *f)
     return jinja_call(r, fn, &args);
 }
 
-// The call of a `call` block: its body is the keyword argument `caller`.
+// The call of a `call` block: its body is the keyword argument `caller`, behind those that are named and before those of **.
 Value jinja_call_with_caller(Run *r, const Node *n, Frame *f, Value caller)
 {
     static const Text name = { .at = "caller", .n = 6, .chars = 6 };
@@ -288,8 +289,11 @@ Value jinja_call_with_caller(Run *r, const Node *n, Frame *f, Value caller)
     if (jinja_failed(r) || !eval_args(r, n, f, &args)) return NOTHING;
     Named *named = jinja_alloc(r, args.named_n + 1, sizeof *named);
     if (!named) return NOTHING;
-    if (args.named_n) memcpy(named, args.named, args.named_n * sizeof *named);
-    named[args.named_n] = (Named){ &name, caller };
+    size_t before = 0;
+    for (const Node *a = n->named; a; a = a->next) before++;
+    if (before) memcpy(named, args.named, before * sizeof *named);
+    named[before] = (Named){ &name, caller };
+    if (args.named_n > before) memcpy(named + before + 1, args.named + before, (args.named_n - before) * sizeof *named);
     args.named = named;
     args.named_n++;
     return jinja_call(r, fn, &args);

@@ -87,6 +87,7 @@ static void run_loop(Run *r, const Node *n, Frame *f, Value iterable, int depth)
 {
     List *source = jinja_iterate(r, iterable);
     Loop *loop = source ? loop_new(r, n, f, source, depth) : NULL;
+    bool whole = false; // an iteration reached its end: jinja2's `else` is for loops without one
     if (!loop) return;
     for (; jinja_loop_fetch(r, loop, loop->at) && loop->at < loop->n; loop->at++) {
         Frame *inner = jinja_frame(r, f);
@@ -95,10 +96,11 @@ static void run_loop(Run *r, const Node *n, Frame *f, Value iterable, int depth)
         if (!jinja_assign(r, n->a, loop->items[loop->at], inner)) return;
         jinja_exec(r, n->body, inner);
         bool broken = r->flow == FLOW_BREAK;
+        whole |= r->flow == FLOW_ON;
         r->flow = FLOW_ON;
-        if (broken) return;
+        if (broken) break;
     }
-    Frame *inner = !loop->n && n->other ? jinja_frame(r, f) : NULL;
+    Frame *inner = !whole && n->other ? jinja_frame(r, f) : NULL;
     if (inner) jinja_exec(r, n->other, inner);
 }
 
@@ -243,7 +245,11 @@ static void exec_filter(Run *r, const Node *n, Frame *f)
 {
     Frame *inner = jinja_frame(r, f);
     Value v = inner ? capture(r, n->body, inner) : NOTHING;
-    if (!jinja_failed(r) && r->flow == FLOW_ON) print(r, jinja_apply_filters(r, n->a, v, inner));
+    if (jinja_failed(r) || r->flow != FLOW_ON) return;
+    v = jinja_apply_filters(r, n->a, v, inner);
+    if (!jinja_failed(r) && v.kind != V_TEXT) // jinja2 joins what filter blocks give as it is
+        jinja_fail(r, ERR_FORMAT, "a filter block gives a string, not %s; use {%% set %%} and print", jinja_type(v));
+    print(r, v);
 }
 
 static void exec_autoescape(Run *r, const Node *n, Frame *f)

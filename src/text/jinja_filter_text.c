@@ -11,11 +11,6 @@ static Str view(const Text *t)
     return (Str){ t->at, t->n };
 }
 
-static bool given(Value v)
-{
-    return v.kind != V_ABSENT && v.kind != V_NONE;
-}
-
 // A string method called on the value as text.
 static Value by_method(Run *r, Value self, const char *name, const Value *a, size_t n)
 {
@@ -168,115 +163,6 @@ static Value filter_wordcount(Run *r, Value self, const Value *a, const Args *ar
     return (Value){ .kind = V_INT, .integer = n };
 }
 
-// ---- wordwrap: what Python's textwrap does to one line -------------------------------------------------------------
-
-typedef struct Wrap {
-    Run *r;
-    Maker m;
-    const Text *line, *between;
-    int64_t width;
-    bool break_long, break_hyphens;
-    size_t at;         // of what is not yet placed
-    size_t begin, end; // the output line so far, in bytes
-    int64_t used;      // in characters
-    bool any_line;     // an output line was written, here or for an earlier line
-} Wrap;
-
-static bool is_letter_at(const Text *t, size_t at, size_t *next)
-{
-    *next = at;
-    return at < t->n && jinja_in_class(utf8_next(t->at, t->n, next), CLASS_ALPHA);
-}
-
-// The end of the chunk at `at`: a run of blanks, or of others, cut behind a hyphen between letters.
-static size_t chunk_end(const Wrap *w, size_t at)
-{
-    const Text *t = w->line;
-    size_t next = at;
-    bool blank = jinja_is_space(utf8_next(t->at, t->n, &next)), letter = is_letter_at(t, at, &next), two = false;
-    for (size_t i = next; i < t->n; i = next) {
-        next = i;
-        uint32_t c = utf8_next(t->at, t->n, &next);
-        size_t after;
-        if (jinja_is_space(c) != blank) return i;
-        if (w->break_hyphens && c == '-' && letter && two && is_letter_at(t, next, &after) &&
-            is_letter_at(t, after, &after))
-            return next;
-        two = letter;
-        letter = jinja_in_class(c, CLASS_ALPHA);
-    }
-    return t->n;
-}
-
-static int64_t chars_between(const Text *t, size_t begin, size_t end)
-{
-    int64_t n = 0;
-    for (size_t i = begin; i < end; i++) n += (t->at[i] & 0xC0) != 0x80;
-    return n;
-}
-
-static void end_line(Wrap *w)
-{
-    Value line = jinja_part(w->r, w->line, w->begin, w->end);
-    if (line.kind == V_TEXT) line = jinja_strip(w->r, line.text, NULL, false, true);
-    if (line.kind == V_TEXT && line.text->n) {
-        if (w->any_line) jinja_put_text(&w->m, w->between);
-        jinja_put_text(&w->m, line.text);
-        w->any_line = true;
-    }
-    w->begin = w->end;
-    w->used = 0;
-}
-
-static void place_chunk(Wrap *w, bool first_line)
-{
-    size_t end = chunk_end(w, w->at), next = w->at;
-    int64_t chars = chars_between(w->line, w->at, end);
-    bool blank = jinja_is_space(utf8_next(w->line->at, w->line->n, &next));
-    if (blank && !w->used && !first_line) { // lines but the first drop their leading blanks
-        w->at = w->begin = w->end = end;
-        return;
-    }
-    if (w->used + chars > w->width && w->used && !(chars > w->width && w->break_long && !blank)) {
-        end_line(w);
-        w->begin = w->end = w->at;
-        return;
-    }
-    if (w->used + chars > w->width && w->break_long && chars > w->width) {
-        int64_t room = w->width - w->used;
-        for (next = w->at; room > 0 && next < end; room--) utf8_next(w->line->at, w->line->n, &next);
-        w->end = w->at = next;
-        end_line(w);
-        return;
-    }
-    w->end = w->at = end;
-    w->used += chars;
-}
-
-static Value filter_wordwrap(Run *r, Value self, const Value *a, const Args *args)
-{
-    (void)args;
-    int64_t width;
-    if (self.kind != V_TEXT) return jinja_fail(r, ERR_FORMAT, "wordwrap takes a string, not %s", jinja_type(self));
-    if (!jinja_index(r, a[0], 79, &width)) return NOTHING;
-    if (width < 1) return jinja_fail(r, ERR_FORMAT, "invalid width %lld (must be > 0)", (long long)width);
-    Value lines = lines_of(r, self.text);
-    Wrap w = { .r = r, .m = { .r = r, .safe = self.text->safe }, .width = width };
-    w.break_long = a[1].kind == V_ABSENT || jinja_true(r, a[1]);
-    w.break_hyphens = a[3].kind == V_ABSENT || jinja_true(r, a[3]);
-    w.between = given(a[2]) ? jinja_soft(r, a[2]) : jinja_soft(r, jinja_literal(r, "\n"));
-    for (size_t i = 0; !jinja_failed(r) && i < lines.list->n; i++) {
-        if (i) jinja_put_text(&w.m, w.between);
-        w.line = lines.list->at[i].text;
-        w.at = w.begin = w.end = 0;
-        w.used = 0;
-        w.any_line = false;
-        while (w.at < w.line->n && jinja_spend(r, 0)) place_chunk(&w, !w.any_line && w.begin == 0);
-        end_line(&w);
-    }
-    return jinja_made(&w.m);
-}
-
 // ---- HTML and URLs -------------------------------------------------------------------------------------------------
 
 static Value filter_escape(Run *r, Value self, const Value *a, const Args *args)
@@ -397,6 +283,7 @@ static Value filter_xmlattr(Run *r, Value self, const Value *a, const Args *args
     for (size_t i = 0; i < self.dict->n && !jinja_failed(r); i++) {
         Entry e = self.dict->at[i];
         if (e.value.kind == V_NONE || e.value.kind == V_UNDEFINED) continue;
+        if (e.key.kind != V_TEXT) return jinja_fail(r, ERR_FORMAT, "the name of an attribute must be a string");
         const Text *key = jinja_soft(r, jinja_escaped(r, e.key)), *value = jinja_soft(r, jinja_escaped(r, e.value));
         for (size_t k = 0; k < key->n; k++)
             if (strchr(" \t\n\f\r\v/>=", key->at[k]))
@@ -531,7 +418,9 @@ static Value filter_round(Run *r, Value self, const Value *a, const Args *args)
     bool up = str_is(view(method), "ceil");
     if (!up && !str_is(view(method), "floor")) return jinja_fail(r, ERR_FORMAT, "method must be common, ceil or floor");
     double unit = pow(10, (double)places), scaled = v * unit;
-    return (Value){ .kind = V_FLOAT, .real = (up ? ceil(scaled) : floor(scaled)) / unit };
+    if (!isfinite(scaled)) return jinja_fail(r, ERR_FORMAT, "cannot convert float infinity or NaN to integer");
+    return (Value){ .kind = V_FLOAT,
+                    .real = ((up ? ceil(scaled) : floor(scaled)) + 0.0) / unit }; // an integer has no -0
 }
 
 static Value filter_abs(Run *r, Value self, const Value *a, const Args *args)
@@ -624,7 +513,7 @@ const Builtin jinja_filters_text[] = {
     { "indent", "width first blank", 0, filter_indent },
     { "truncate", "length killwords end leeway", 0, filter_truncate },
     { "wordcount", "", 0, filter_wordcount },
-    { "wordwrap", "width break_long_words wrapstring break_on_hyphens", 0, filter_wordwrap },
+    { "wordwrap", "width break_long_words wrapstring break_on_hyphens", 0, jinja_wordwrap },
     { "escape", "", 0, filter_escape },
     { "e", "", 0, filter_escape },
     { "safe", "", 0, filter_safe },

@@ -408,6 +408,9 @@ size_t jinja_float_text(char out[40], double v);
 // jinja_clock.c
 Value jinja_strftime(Run *r, Value self, const Value *a, const Args *args);
 
+// jinja_wrap.c
+Value jinja_wordwrap(Run *r, Value self, const Value *a, const Args *args);
+
 // jinja_json.c
 Value jinja_from_json(Run *r, const json_t *json, bool from_message);
 Frame *jinja_variables(Run *r, const json_t *variables, const char *const *trusted);

@@ -57,16 +57,23 @@ static Value is_divisible(Run *r, Value v, const Value *a, const Args *args)
     return remainder_is(r, v, a[0], 0);
 }
 
+// The names are looked up as keys of a dict are.
+static bool can_be_name(Run *r, Value v)
+{
+    if (v.kind == V_LIST || v.kind == V_DICT) jinja_fail(r, ERR_FORMAT, "unhashable type: '%s'", jinja_type(v));
+    return v.kind == V_TEXT;
+}
+
 static Value is_filter(Run *r, Value v, const Value *a, const Args *args)
 {
-    (void)r, (void)a, (void)args;
-    return boolean(v.kind == V_TEXT && jinja_filter((Str){ v.text->at, v.text->n }));
+    (void)a, (void)args;
+    return boolean(can_be_name(r, v) && jinja_filter((Str){ v.text->at, v.text->n }));
 }
 
 static Value is_test(Run *r, Value v, const Value *a, const Args *args)
 {
-    (void)r, (void)a, (void)args;
-    return boolean(v.kind == V_TEXT && jinja_test((Str){ v.text->at, v.text->n }));
+    (void)a, (void)args;
+    return boolean(can_be_name(r, v) && jinja_test((Str){ v.text->at, v.text->n }));
 }
 
 static Value is_lower(Run *r, Value v, const Value *a, const Args *args)

@@ -260,6 +260,7 @@ static Value fill_dict(Run *r, const Args *args)
 {
     Value dict = jinja_dict_new(r);
     if (args->n > 1) return jinja_fail(r, ERR_FORMAT, "dict expected at most 1 argument, got %zu", args->n);
+    if (args->n && args->at[0].kind == V_UNDEFINED) return jinja_use_undefined(r, args->at[0]);
     if (args->n && args->at[0].kind == V_DICT) {
         const Dict *from = args->at[0].dict;
         for (size_t i = 0; i < from->n && !jinja_failed(r); i++)

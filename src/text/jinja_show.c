@@ -128,9 +128,12 @@ static void show_object(Maker *m, Value v)
         jinja_put_str(m, ">");
         break;
     case V_MACRO:
-        jinja_put_str(m, "<Macro '");
-        jinja_put(m, v.macro->name.at, v.macro->name.n, false);
-        jinja_put_str(m, "'>");
+        jinja_put_str(m, v.macro->node->kind == S_CALL ? "<Macro anonymous" : "<Macro '");
+        if (v.macro->node->kind != S_CALL) {
+            jinja_put(m, v.macro->name.at, v.macro->name.n, false);
+            jinja_put_str(m, "'");
+        }
+        jinja_put_str(m, ">");
         break;
     case V_LOOP:
         show_loop(m, v.loop);

@@ -247,9 +247,20 @@ static int order_lists(Run *r, const List *a, const List *b, const char *op)
     return a->n < b->n ? -1 : a->n > b->n;
 }
 
+// Views of a dict are ordered as sets are: -1 for a part of the other, 2 where neither is one.
+static int order_views(Run *r, Value a, Value b)
+{
+    bool swap = a.list->n > b.list->n;
+    Value small = swap ? b : a, big = swap ? a : b;
+    for (size_t i = 0; i < small.list->n && !jinja_failed(r); i++)
+        if (!jinja_contains(r, big, small.list->at[i])) return 2;
+    return a.list->n < b.list->n ? -1 : swap;
+}
+
 int jinja_compare(Run *r, Value a, Value b, const char *op)
 {
     int o = 0;
+    if ((a.kind == V_KEYS || a.kind == V_ITEMS) && (b.kind == V_KEYS || b.kind == V_ITEMS)) return order_views(r, a, b);
     if (is_number(a) && is_number(b)) return order_numbers(a, b);
     if (a.kind == b.kind && (a.kind == V_TEXT || a.kind == V_BYTES))
         return jinja_spend(r, a.text->n < b.text->n ? a.text->n : b.text->n) ? order_texts(a.text, b.text) : 0;
@@ -278,6 +289,8 @@ bool jinja_contains(Run *r, Value in, Value what)
         return false;
     }
     if (in.kind == V_DICT) return jinja_dict_get(r, in.dict, what).kind != V_ABSENT;
+    if (in.kind == V_KEYS && (what.kind == V_LIST || what.kind == V_DICT))
+        jinja_fail(r, ERR_FORMAT, "unhashable type: '%s'", jinja_type(what));
     const List *list = jinja_iterate(r, in);
     for (size_t i = 0; list && i < list->n && !jinja_failed(r); i++)
         if (jinja_equal(r, list->at[i], what)) return true;
@@ -308,7 +321,9 @@ static List *characters(Run *r, const Text *text)
     for (size_t i = 0; list && i < list->n && !jinja_failed(r); i++) {
         size_t begin = at;
         utf8_next(text->at, text->n, &at);
-        list->at[i] = jinja_part(r, text, begin, at);
+        Maker m = { .r = r }; // Markup's characters are none
+        if (text->safe) jinja_put_part(&m, text, begin, at);
+        list->at[i] = text->safe ? jinja_made(&m) : jinja_part(r, text, begin, at);
     }
     return jinja_failed(r) ? NULL : list;
 }
