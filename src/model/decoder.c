@@ -352,7 +352,7 @@ static void attention(Decoder *d, const Batch *batch, int64_t span_count, int64_
     Rows mid = rows_of(&d->mid, d->mid.x, batch->T, r->heads * r->value_width);
     d->b->attend(d->b, mid.x, &in);
     quantize_for(d, &mid, (const Matrix *const[]){ &w->attention.o }, 1);
-    d->b->linear(d->b, d->out, r->hidden, &mid, &w->attention.o, NULL);
+    d->b->linear(d->b, d->out, r->hidden, &mid, &w->attention.o, w->attention.o_bias);
     add_block(d, w->post_norm_attention, how->post_norm_attention, batch->T);
 }
 

@@ -56,7 +56,7 @@ typedef struct Recipe {
     double eps;
     double embedding_multiplier, attention_scale, residual_multiplier, logit_multiplier;
     bool tied;           // the head is the embedding
-    bool attention_bias; // q, k, v have biases
+    bool attention_bias; // the config says that q, k, v have biases; else the tensors decide, as they do for o
     Rope ropes[ROPES_MOST];
     int rope_count;
     Router router;
@@ -82,8 +82,8 @@ void recipe_free(Recipe *recipe); // what is not in the arena
 
 typedef struct AttentionWeights {
     Matrix q, k, v, o;
-    const float *q_bias, *k_bias, *v_bias; // or NULL
-    const float *q_norm, *k_norm;          // [head_width] or NULL
+    const float *q_bias, *k_bias, *v_bias, *o_bias; // or NULL
+    const float *q_norm, *k_norm;                   // [head_width] or NULL
 } AttentionWeights;
 
 typedef struct FfnWeights {

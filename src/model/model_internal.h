@@ -52,6 +52,7 @@ typedef enum Slot {
     SLOT_Q_BIAS,
     SLOT_K_BIAS,
     SLOT_V_BIAS,
+    SLOT_O_BIAS,
     SLOT_Q_NORM,
     SLOT_K_NORM,
     SLOT_GATE,

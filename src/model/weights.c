@@ -131,6 +131,13 @@ static void fused(Binder *b, Matrix *out, const Stored *s, int64_t rows, int64_t
     }
 }
 
+// A bias that the file has is added, whatever the config says.
+static const float *bias(Binder *b, Slot slot, int64_t layer, int64_t n, bool needed)
+{
+    bool there = slot_find(b->family, b->checkpoint, slot, layer, 0) != NULL;
+    return there || needed ? vector(b, slot, layer, n) : NULL;
+}
+
 // ---- Blocks --------------------------------------------------------------------------------------------------------
 
 static void bind_attention(Binder *b, AttentionWeights *a, int64_t layer)
@@ -141,11 +148,10 @@ static void bind_attention(Binder *b, AttentionWeights *a, int64_t layer)
     a->k = matrix(b, SLOT_K, layer, 0, k, r->hidden);
     a->v = matrix(b, SLOT_V, layer, 0, v, r->hidden);
     a->o = matrix(b, SLOT_O, layer, 0, r->hidden, r->heads * r->value_width);
-    if (r->attention_bias) {
-        a->q_bias = vector(b, SLOT_Q_BIAS, layer, q);
-        a->k_bias = vector(b, SLOT_K_BIAS, layer, k);
-        a->v_bias = vector(b, SLOT_V_BIAS, layer, v);
-    }
+    a->q_bias = bias(b, SLOT_Q_BIAS, layer, q, r->attention_bias);
+    a->k_bias = bias(b, SLOT_K_BIAS, layer, k, r->attention_bias);
+    a->v_bias = bias(b, SLOT_V_BIAS, layer, v, r->attention_bias);
+    a->o_bias = bias(b, SLOT_O_BIAS, layer, r->hidden, false);
     if (r->layer[layer].qk_norm == NORM_NONE) return;
     a->q_norm = vector(b, SLOT_Q_NORM, layer, r->head_width);
     a->k_norm = vector(b, SLOT_K_NORM, layer, r->head_width);

@@ -30,8 +30,8 @@ def load_weights(folder):
 
 def permuted(weight, heads):
     """Rows of q and k for rope over neighbours: halves of each head interleaved, as the converter does for `llama`."""
-    rows, cols = weight.shape
-    return weight.reshape(heads, 2, rows // heads // 2, cols).swapaxes(1, 2).reshape(rows, cols)
+    rows = weight.shape[0]
+    return weight.reshape(heads, 2, rows // heads // 2, -1).swapaxes(1, 2).reshape(weight.shape)
 
 
 def experts(tensors, layer, config):
@@ -53,14 +53,14 @@ def renamed(tensors, config):
         parts = name.split(".")
         if parts[:2] != ["model", "layers"] or "experts" in name and "shared" not in name:
             continue
-        what = ".".join(parts[3:]).removesuffix(".weight")
-        if what.endswith("e_score_correction_bias"):
+        what, kind = ".".join(parts[3:-1]), parts[-1]
+        if kind == "e_score_correction_bias":
             out[f"blk.{parts[2]}.exp_probs_b.bias"] = weight
             continue
         if family == "llama" and what in ("self_attn.q_proj", "self_attn.k_proj"):
             weight = permuted(weight, config["num_attention_heads" if "q_" in what else "num_key_value_heads"])
         word = {"post_attention_layernorm": POST_ATTENTION[family], "post_feedforward_layernorm": "post_ffw_norm"}.get(what)
-        out[f"blk.{parts[2]}.{word or HF_TO_GGUF[what]}.weight"] = weight
+        out[f"blk.{parts[2]}.{word or HF_TO_GGUF[what]}.{kind}"] = weight
     for layer in range(config["num_hidden_layers"]):
         if any(name.startswith(f"model.layers.{layer}.mlp.experts.") for name in tensors):
             out |= {f"blk.{layer}.{kind}.weight": weight for kind, weight in experts(tensors, layer, config).items()}
