@@ -117,6 +117,6 @@ Err gguf_pairs(GgufPair **out, size_t *count, Arena *arena, const File *file);
 Err gguf_value(GgufPair *out, Arena *arena, Str key, GgufType type, const void *value);
 Err gguf_array(GgufPair *out, Arena *arena, Str key, GgufType item, const void *items, size_t count);
 // One GGUF file, tensors in the order given, aligned as the pair general.alignment says, else to 32.
-Err gguf_write(const char *path, const GgufFile *file);
+Err gguf_write(const char *path, const GgufFile *in);
 
 #endif

@@ -141,7 +141,7 @@ static bool note_border(Merges *m, Edges *edges, uint32_t left, uint32_t right, 
 
 Err merges_borders(Merges *m, const bool *symbol, uint32_t size)
 {
-    Edges *edges = malloc((size ? size : 1) * sizeof *edges);
+    Edges *edges = calloc(size ? size : 1, sizeof *edges);
     size_t bits = 4096;
     while (bits < (size_t)m->count * 8) bits *= 2;
     m->borders = calloc(bits / 64, sizeof *m->borders);
