@@ -1,15 +1,15 @@
-/* A talk of one turn with libdure.  cc example.c $(pkg-config --cflags --libs dure); ./a.out MODEL "What is a village?" */
+/* Goes on with a text, through libdure.  cc example.c $(pkg-config --cflags --libs dure); ./a.out MODEL "Once upon a time" */
 #include <dure.h>
 
 #include <stdio.h>
 #include <string.h>
 
-static int talk(DureSession *session, DureEngine *engine, const char *prompt, DureError *error)
+static int go_on(DureSession *session, DureEngine *engine, const char *text, DureError *error)
 {
     DureSampling sampling;
     dure_sampling_default(&sampling); /* greedy */
     sampling.max_tokens = 64;
-    if (dure_session_feed_text(session, prompt, strlen(prompt), 0, error)) return error->code;
+    if (dure_session_feed_text(session, text, strlen(text), 0, error)) return error->code;
     if (dure_session_start(session, &sampling, error)) return error->code;
     for (int advanced = 1; advanced;) {
         DureEvent event;
@@ -28,10 +28,10 @@ int main(int argc, char **argv)
     DureModel *model = NULL;
     DureEngine *engine = NULL;
     DureSession *session = NULL;
-    if (argc != 3) return fprintf(stderr, "usage: %s MODEL PROMPT\n", argv[0]), 2;
+    if (argc != 3) return fprintf(stderr, "usage: %s MODEL TEXT\n", argv[0]), 2;
     if (!dure_model_open(&model, argv[1], NULL, &error) && !dure_engine_new(&engine, model, NULL, &error) &&
         !dure_session_new(&session, engine, &error))
-        talk(session, engine, argv[2], &error);
+        go_on(session, engine, argv[2], &error);
     if (error.code) fprintf(stderr, "%s\n", error.text);
     dure_session_free(session); /* each takes NULL */
     dure_engine_free(engine);
