@@ -9,12 +9,19 @@ Frame *jinja_frame(Run *r, Frame *parent)
     return f;
 }
 
-// Runs statements with their output caught. NOTHING after a failure or if a break or continue leaves them.
-static Value capture(Run *r, const Node *body, Frame *f)
+// A statement's body in a new scope `f`.
+static void exec_body(Run *r, const Node *owner, Frame *f)
+{
+    jinja_hide(r, owner->hides, f);
+    jinja_exec(r, owner->body, f);
+}
+
+// Runs a body with its output caught. NOTHING after a failure or if a break or continue leaves them.
+static Value capture(Run *r, const Node *owner, Frame *f)
 {
     Maker m = { .r = r, .safe = r->autoescape }, *out = r->out;
     r->out = &m;
-    jinja_exec(r, body, f);
+    exec_body(r, owner, f);
     r->out = out;
     return r->flow == FLOW_ON ? jinja_made(&m) : NOTHING;
 }
@@ -94,14 +101,16 @@ static void run_loop(Run *r, const Node *n, Frame *f, Value iterable, int depth)
         if (!inner || !jinja_spend(r, 0)) return;
         if (!jinja_dict_put_text(r, &inner->names, r->loop_name, (Value){ .kind = V_LOOP, .loop = loop })) return;
         if (!jinja_assign(r, n->a, loop->items[loop->at], inner)) return;
-        jinja_exec(r, n->body, inner);
+        exec_body(r, n, inner);
         bool broken = r->flow == FLOW_BREAK;
         whole |= r->flow == FLOW_ON;
         r->flow = FLOW_ON;
         if (broken) break;
     }
     Frame *inner = !whole && n->other ? jinja_frame(r, f) : NULL;
-    if (inner) jinja_exec(r, n->other, inner);
+    if (!inner) return;
+    jinja_hide(r, n->other_hides, inner);
+    jinja_exec(r, n->other, inner);
 }
 
 Value jinja_call_loop(Run *r, Loop *loop, const Args *args)
@@ -196,7 +205,7 @@ Value jinja_call_macro(Run *r, const Macro *m, const Args *args)
     if (!values || !c.f) return NOTHING;
     for (size_t i = 0; i < args->n && i < m->node->count; i++) values[i] = args->at[i];
     if (!bind_named(&c, args, values) || !bind_rest(&c, args) || !bind_parameters(&c, values)) return NOTHING;
-    return capture(r, m->node->body, c.f);
+    return capture(r, m->node, c.f);
 }
 
 static Value macro_new(Run *r, const Node *n, Frame *f, Str name)
@@ -227,7 +236,7 @@ static void exec_if(Run *r, const Node *n, Frame *f)
 static void exec_set_block(Run *r, const Node *n, Frame *f)
 {
     Frame *inner = jinja_frame(r, f);
-    Value v = inner ? capture(r, n->body, inner) : NOTHING;
+    Value v = inner ? capture(r, n, inner) : NOTHING;
     if (jinja_failed(r) || r->flow != FLOW_ON) return;
     if (n->b) v = jinja_apply_filters(r, n->b, v, inner);
     jinja_assign(r, n->a, v, f);
@@ -238,13 +247,13 @@ static void exec_with(Run *r, const Node *n, Frame *f)
     Frame *inner = jinja_frame(r, f);
     for (const Node *a = n->args; inner && a && !jinja_failed(r); a = a->next)
         jinja_assign(r, a->a, jinja_eval(r, a->b, f), inner);
-    if (inner) jinja_exec(r, n->body, inner);
+    if (inner) exec_body(r, n, inner);
 }
 
 static void exec_filter(Run *r, const Node *n, Frame *f)
 {
     Frame *inner = jinja_frame(r, f);
-    Value v = inner ? capture(r, n->body, inner) : NOTHING;
+    Value v = inner ? capture(r, n, inner) : NOTHING;
     if (jinja_failed(r) || r->flow != FLOW_ON) return;
     v = jinja_apply_filters(r, n->a, v, inner);
     if (!jinja_failed(r) && v.kind != V_TEXT) // jinja2 joins what filter blocks give as it is
@@ -259,20 +268,20 @@ static void exec_autoescape(Run *r, const Node *n, Frame *f)
     Value on = jinja_eval(r, n->a, f);
     if (!inner || jinja_failed(r)) return;
     r->autoescape = jinja_true(r, on);
-    jinja_exec(r, n->body, inner);
+    exec_body(r, n, inner);
     r->autoescape = before;
 }
 
 Value jinja_call_block(Run *r, const Node *block)
 {
     Frame *inner = jinja_frame(r, r->root);
-    return inner ? capture(r, block->body, inner) : NOTHING;
+    return inner ? capture(r, block, inner) : NOTHING;
 }
 
 static void exec_scope(Run *r, const Node *n, Frame *f)
 {
     Frame *inner = jinja_frame(r, n->kind == S_BLOCK && !n->flag ? r->root : f);
-    if (inner) jinja_exec(r, n->body, inner);
+    if (inner) exec_body(r, n, inner);
 }
 
 static void exec_one(Run *r, const Node *n, Frame *f)

@@ -262,7 +262,6 @@ static Node *parse_subscript(Parser *p, Node *of)
         tail = &(*tail)->next;
         tuple->count++;
     }
-    if (!tuple->count) jinja_syntax(p, "expected an index in the brackets");
     jinja_expect(p, T_RBRACKET);
     n->b = tuple->count == 1 ? tuple->args : tuple;
     return n;

@@ -270,12 +270,13 @@ struct Node {
     Node *a, *b, *c;
     Node *args, *named, *star, *stars;
     Node *body, *other, *next;
+    Node *hides, *other_hides; // names (key) that the scopes of body and other hide
 };
 
 struct Template {
     Arena arena;
     const char *name;
-    Node *body;
+    Node *body, *hides;
     Dict blocks; // name -> S_BLOCK
 };
 
@@ -443,6 +444,10 @@ Value jinja_call_block(Run *r, const Node *block);
 bool jinja_assign(Run *r, const Node *target, Value v, Frame *f);
 Frame *jinja_frame(Run *r, Frame *parent);
 bool jinja_loop_fetch(Run *r, Loop *loop, size_t upto);
+
+// jinja_scope.c
+void jinja_settle_names(Run *r, Template *t);         // after parsing: fills `hides`
+void jinja_hide(Run *r, const Node *hides, Frame *f); // at the start of a scope
 
 // Tables
 const Builtin *jinja_find_builtin(const Builtin *table, Str name);

@@ -434,6 +434,7 @@ Err template_parse(Template **out, Str source, const char *name)
     jinja_advance(&p);
     t->body = parse_until(&p, NULL);
     fail_unknown(&p);
+    if (!jinja_failed(&run)) jinja_settle_names(&run, t);
     t->arena = arena;
     if (jinja_failed(&run)) {
         template_free(t);

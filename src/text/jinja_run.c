@@ -83,7 +83,10 @@ Err template_render_within(const Template *t, const json_t *variables, const cha
     run.loop_name = jinja_text_view(&run, "loop", 4, false);
     Frame *outer = jinja_variables(&run, variables, trusted);
     run.root = outer ? jinja_frame(&run, outer) : NULL;
-    if (run.root) jinja_exec(&run, t->body, run.root);
+    if (run.root) {
+        jinja_hide(&run, t->hides, run.root);
+        jinja_exec(&run, t->body, run.root);
+    }
     Err e = jinja_failed(&run) ? run.err : take_output(&made, out);
     arena_free(&arena);
     return e;

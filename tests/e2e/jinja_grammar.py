@@ -37,7 +37,9 @@ TOOLS = [{"type": "function", "function": {"name": "get", "description": "Gets i
 
 
 def variables(rnd):
-    return {
+    loose = {"x": rnd.choice(WORDS), "y": rnd.randint(0, 9), "z": None, "k": "key", "v": [1], "item": rnd.choice(WORDS), "acc": "",
+             "m": 0.5, "message": {"role": "user", "content": rnd.choice(WORDS)}, "p": 1, "q": "Q", "node": {"name": "N"}, "f0": 3}
+    return {name: value for name, value in loose.items() if rnd.random() < 0.6} | {
         "messages": rnd.choice(CONVERSATIONS), "tools": rnd.choice([TOOLS, None, []]), "documents": None,
         "bos_token": "<s>", "eos_token": "</s>", "add_generation_prompt": rnd.random() < 0.5,
         "s": rnd.choice(WORDS), "t": rnd.choice(WORDS), "u": rnd.choice(WORDS),
@@ -271,7 +273,7 @@ class Generator:
     def make_dict(self):
         return self.rnd.choice([
             self.leaf_dict, lambda: "{" + ", ".join(f"{self.key()}: {self.a()}" for _ in range(self.rnd.randint(0, 3))) + "}", lambda: f"dict({self.leaf_dict()}, k={self.a()})", lambda: f"dict(a={self.a()}, z={self.a()})",
-            lambda: f"({self.d()} if {self.b()} else {self.d()})", lambda: f"rows|first", lambda: f"rows|{self.pick('last', *EXTREMES)}", lambda: f"{self.d()}.copy()", lambda: f"d.get({self.word()}, {self.d()})",
+            lambda: f"({self.d()} if {self.b()} else {self.d()})", lambda: f"rows|first", lambda: f"rows|{self.pick('last', *EXTREMES)}", lambda: f"({self.d()}).copy()", lambda: f"d.get({self.word()}, {self.d()})",
         ])()
 
     # ---- Statements ----
@@ -408,16 +410,16 @@ class Generator:
         return self.pick("{{ raise_exception('no') if false }}", "{{ '' }}", "{{- bos_token -}}", "{{ eos_token }}", "{{ lipsum is defined }}", "{% if false %}{{ raise_exception(s) }}{% endif %}")
 
     def st_cycler(self):
-        name = self.target()
+        name = self.pick("cy", "jo")  # names that nothing else shows: as text they have an address
         made, used = self.pick(("joiner(', ')", "{{ N() }}{{ N() }}"), ("joiner()", "{{ N() }}a{{ N() }}"), ("cycler('a', 'b')", "{{ N.next() }}{{ N.current }}"),
                                ("cycler(1)", "{{ N.next() }}{{ N.reset() }}{{ N.next() }}"))
         return f"{{% set {name} = {made} %}}" + used.replace("N", name)
 
     def template(self):
-        """Most names that statements assign to have a value from the start."""
+        """Names that statements assign to may have a value from the start, be it here or among the variables."""
         start = {"x": self.word(), "y": self.small(), "z": "none", "k": "'key'", "v": "[1]", "item": self.word(), "acc": "''", "m": "0.5",
                  "message": "{'role': 'user', 'content': " + self.word() + "}"}
-        sets = [f"{{%- set {name} = {value} -%}}" for name, value in start.items() if self.chance(0.9)]
+        sets = [f"{{%- set {name} = {value} -%}}" for name, value in start.items() if self.chance(0.4)]
         return "".join(sets) + self.body(self.rnd.randint(1, 4))
 
 
