@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/text/quirks/{whitespace,bert,regex_*,strip_*}: tiny tokenizers with one trait each, and what Hugging
+"""Writes tests/golden/text/quirks/{whitespace,bert,regex_*,strip_*,sentencepiece_*}: tiny tokenizers with one trait each, and what Hugging
 Face `tokenizers` 0.23 makes of some texts. Nothing is trained, so the same files come out each time.
 
 Usage: tools/make_tokenizer_vectors.py [NAME...]
@@ -9,7 +9,7 @@ import random
 import sys
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 OUT = Path(__file__).resolve().parents[1] / "tests/golden/text/quirks"
 TEXTS = [
@@ -17,6 +17,7 @@ TEXTS = [
     "안녕하세요, 두레입니다.", "두레 마을  사람들 (1988)", "한글\u200b과\u00a0漢字，東京。", "e\u0301cole naïve Ünï_code __init__", "x = a[i]->b_c; // 주석",
     "½ ² ³ ¼x Ⅷ ① ⓐⓑ 🄰x ٣٤", "a-b_c‿d⁀e", "ﾡㅋㅋㅠㅠ ㄱㄴ \u1112\u1161\u11ab", "$+<=>^`|~ #@&", "👨‍👩‍👧 👍🏽 🇰🇷 🫨", "tab\tnew\nline\r\n\r\nend\u3000", "Ωσς ſ ĲÅ",
     "aa a aaa  a", "▁ ▁▁ a▁b", "\u180e\u0085\u2028x", "뷁쀍 똠방각하", "ab12cd 3rd 4th x9y", "مرحبا العالم", "हिन्दी भाषा", "ไทย ภาษา", "¡Hola! ¿Qué?",
+    "the bridges<x> of<s>the harbour</s> 안녕히 가세요", "<0x41>▁<unk>",
 ]
 ODD = [b"\xff", b"a\xed\xa0\x80b", b"\xf0\x9f\x90 x", b"\xe2\x96 \xea\xb0"]
 
@@ -57,6 +58,55 @@ def stripped_bytes():
     return tokenizer
 
 
+def frequent_pieces(limit):
+    """Pieces that SentencePiece might have learnt: what stands most often in words of the texts, the longer first."""
+    counts = {}
+    for text in TEXTS * 2 + ["the harbour bridges and the bridges of the harbour", "안녕하세요 안녕히 가세요 하세요"] * 3:
+        for word in ("▁" + text.replace(" ", "▁")).split("\n"):
+            for begin in range(len(word)):
+                for end in range(begin + 2, min(begin + 9, len(word) + 1)):
+                    counts[word[begin:end]] = counts.get(word[begin:end], 0) + 1
+    return sorted(counts, key=lambda p: (-counts[p] * len(p), p))[:limit]
+
+
+def sentencepiece_vocabulary():
+    """[(piece, score, type of GGUF)]; some scores are equal."""
+    kinds = [("<unk>", 0.0, 2), ("<s>", 0.0, 3), ("</s>", 0.0, 3)] + [(f"<0x{b:02X}>", 0.0, 6) for b in range(256)]
+    kinds += [(piece, -float(i // 3), 1) for i, piece in enumerate(frequent_pieces(300))]
+    kinds += [(c, -1000.0 - i, 1) for i, c in enumerate(sorted(set("".join(TEXTS[:22]).replace(" ", "▁"))))]
+    return kinds + [("<x>", 0.0, 4)]
+
+
+def merges_of(pieces):
+    """As transformers' generate_merges finds them."""
+    vocab = {piece: i for i, (piece, _, kind) in enumerate(pieces) if kind in (1, 4)}
+    found = []
+    for piece, score, kind in pieces:
+        if kind in (1, 4):
+            cuts = [(piece[:i], piece[i:], score) for i in range(1, len(piece))]
+            found += sorted((c for c in cuts if c[0] in vocab and c[1] in vocab), key=lambda c: (vocab[c[0]], vocab[c[1]]))
+    return [c[:2] for c in sorted(found, key=lambda c: (c[2], len(c[0]), len(c[1])), reverse=True)]
+
+
+def sentencepiece(prefix):
+    """The tokenizer that a converted vocabulary of SentencePiece has, and `gguf`, the metadata of the same vocabulary."""
+    pieces = sentencepiece_vocabulary()
+    model = models.BPE({piece: i for i, (piece, _, _) in enumerate(pieces)}, merges_of(pieces), unk_token="<unk>",
+                       fuse_unk=True, byte_fallback=True)
+    tokenizer = Tokenizer(model)
+    spaces = normalizers.Replace(" ", "▁")
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), spaces]) if prefix else spaces
+    last = [decoders.Strip(" ", 1, 0)] if prefix else []
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()] + last)
+    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in ("<s>", "</s>")])
+    tokenizer.add_tokens([AddedToken("<x>", normalized=False)])
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    gguf = {"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": [p for p, _, _ in pieces],
+            "tokenizer.ggml.scores": [s for _, s, _ in pieces], "tokenizer.ggml.token_type": [k for _, _, k in pieces],
+            "tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.unknown_token_id": 0, "tokenizer.ggml.add_space_prefix": prefix}
+    return tokenizer, gguf
+
+
 MAKE = {
     "whitespace": ("Whitespace", lambda: pieces(pre_tokenizers.Whitespace())),
     "bert": ("BertPreTokenizer", lambda: pieces(pre_tokenizers.BertPreTokenizer())),
@@ -67,6 +117,8 @@ MAKE = {
     "regex_border": (r"Split on \B, removed from nothing", lambda: split(r"\B", "isolated")),
     "strip_end": ("a space is stripped at the start, two at the end, when decoding", lambda: stripped(1, 2)),
     "strip_letters": ("letters are stripped at both ends when decoding", lambda: stripped(3, 3, "a")),
+    "sentencepiece_scores": ("SentencePiece BPE: gguf.json has scores, which give the merges", lambda: sentencepiece(True)),
+    "sentencepiece_no_prefix": ("the same without a space put in front", lambda: sentencepiece(False)),
     "strip_bytes": ("Strip behind ByteLevel", stripped_bytes),
 }
 
@@ -108,7 +160,10 @@ def main():
             continue
         folder = OUT / name
         folder.mkdir(parents=True, exist_ok=True)
-        tokenizer = make()
+        made = make()
+        tokenizer, gguf = made if isinstance(made, tuple) else (made, None)
+        if gguf:
+            (folder / "gguf.json").write_text(json.dumps(gguf, ensure_ascii=False) + "\n")
         (folder / "tokenizer.json").write_text(json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False) + "\n")
         (folder / "tokenizer_config.json").write_text(json.dumps({"note": note}, ensure_ascii=False) + "\n")
         lines = [line for line in cases(tokenizer, random.Random(name)) if decoded(tokenizer, line)]

@@ -1,10 +1,12 @@
-// Reads a tokenizer from GGUF metadata. The file names its pre-tokeniser and has no normaliser, so both come from the table
-// below; names and patterns are facts of the converters (ggml-org/llama.cpp:src/llama-vocab.cpp), normalisers those of the
-// families' tokenizer.json.
+// Reads a tokenizer from GGUF metadata. Its model is "gpt2" (byte-level BPE), "llama" (SentencePiece BPE, whose merges follow
+// from scores) or "vaetki" (the same kind of vocabulary with its merges listed). For gpt2 the file names its pre-tokeniser and
+// has no normaliser, so both come from the table below; names and patterns are facts of the converters
+// (ggml-org/llama.cpp:src/llama-vocab.cpp; 97a0b502 for vaetki), normalisers those of the families' tokenizer.json.
 #include "text/tokenizer_internal.h"
 #include "text/unicode_table.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 typedef struct Pre {
     const char *name;
@@ -70,12 +72,7 @@ static Err apply_pre(Tokenizer *t, const Pre *pre)
 
 static Err find_pre(const Meta *meta, const Pre **out)
 {
-    Str model, name = str("default");
-    if (!meta_text(meta, "tokenizer.ggml.model", &model))
-        return err(ERR_FORMAT, "%s: tokenizer.ggml.model is missing", meta->source);
-    if (!str_is(model, "gpt2"))
-        return err(ERR_UNSUPPORTED, "%s: tokenizer.ggml.model \"%.*s\" is not supported; supported is gpt2",
-                   meta->source, (int)(model.n < 60 ? model.n : 60), model.at);
+    Str name = str("default");
     meta_text(meta, "tokenizer.ggml.pre", &name);
     Buf known = { 0 };
     for (size_t i = 0; i < COUNT(pres); i++) {
@@ -161,15 +158,115 @@ static Err end_token(Tokenizer *t, const Meta *meta, const char *flag, const cha
     return OK;
 }
 
-static Err read_gguf(Tokenizer *t, const Meta *meta)
+static Err read_gpt2(Tokenizer *t, const Meta *meta, bool *bos)
 {
     const Pre *pre = NULL;
     Err e = find_pre(meta, &pre);
     if (!e.code) e = apply_pre(t, pre);
     if (!e.code) e = read_tokens(t, meta);
     if (!e.code) e = read_merges(t, meta);
+    if (!e.code) *bos = pre->bos;
+    return e;
+}
+
+// ---- SentencePiece -------------------------------------------------------------------------------------------------
+
+static const char space_mark[] = "\xE2\x96\x81"; // U+2581 stands for a space
+
+// Spaces become U+2581, characters without an entry their bytes; `prefix`: each text begins with a space, which decoding drops.
+static Err apply_sentencepiece(Tokenizer *t, bool prefix)
+{
+    Err e = OK;
+    if (prefix) e = parts_add_normaliser(t, (Normaliser){ .run = normalise_prepend, .with = str(space_mark) });
     if (!e.code)
-        e = end_token(t, meta, "tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id", pre->bos, &t->first,
+        e = parts_add_normaliser(t,
+                                 (Normaliser){ .run = normalise_replace, .find = str(" "), .with = str(space_mark) });
+    t->byte_fallback = t->fuse_unk = true;
+    t->decode = DECODE_FALLBACK;
+    t->decode_find = str(space_mark);
+    t->decode_with = str(" ");
+    if (!prefix) return e;
+    t->strip_content = str(" ");
+    t->strip_start = 1;
+    return e;
+}
+
+static Err find_unk(Tokenizer *t, const Meta *meta)
+{
+    int64_t id = tokenizer_find(t, str("<unk>"));
+    bool named = meta_int(meta, "tokenizer.ggml.unknown_token_id", &id);
+    if (named && (id < 0 || id >= t->size))
+        return err(ERR_FORMAT, "%s: tokenizer.ggml.unknown_token_id is no id", meta->source);
+    t->unk = (int32_t)id;
+    return OK;
+}
+
+// Scores by id and what takes part in merging: all but the unknown token, control tokens and bytes.
+static Err read_scores(Tokenizer *t, const Meta *meta, double *score, bool *merges)
+{
+    const MetaValue *scores = meta_find(meta, "tokenizer.ggml.scores");
+    const MetaValue *types = meta_find(meta, "tokenizer.ggml.token_type"); // checked by read_tokens
+    bool whole = scores && scores->type == META_LIST && scores->item == META_INT;
+    if (!scores || scores->type != META_LIST || (!whole && scores->item != META_REAL) || scores->count != t->size)
+        return err(ERR_FORMAT, "%s: tokenizer.ggml.scores is missing or no list of a number for each of %u tokens",
+                   meta->source, t->size);
+    for (uint32_t i = 0; i < t->size; i++) {
+        int64_t type = types ? types->integers[i] : TYPE_NORMAL;
+        score[i] = whole ? (double)scores->integers[i] : scores->reals[i];
+        merges[i] = type == TYPE_NORMAL || type == TYPE_USER || type == TYPE_UNUSED;
+    }
+    return tokenizer_merges_of_scores(t, score, merges);
+}
+
+static Err read_llama(Tokenizer *t, const Meta *meta, bool *bos)
+{
+    bool prefix = true;
+    meta_bool(meta, "tokenizer.ggml.add_space_prefix", &prefix);
+    *bos = true;
+    Err e = apply_sentencepiece(t, prefix);
+    if (!e.code) e = read_tokens(t, meta);
+    if (!e.code) e = find_unk(t, meta);
+    if (e.code) return e;
+    double *score = malloc(t->size * sizeof *score);
+    bool *merges = malloc(t->size * sizeof *merges);
+    e = score && merges ? read_scores(t, meta, score, merges) : err_memory("the tokenizer's scores");
+    free(score);
+    free(merges);
+    return e;
+}
+
+// No text is cut: merges reach over spaces and newlines. The converter's add_space_prefix has no effect on this model.
+static Err read_vaetki(Tokenizer *t, const Meta *meta, bool *bos)
+{
+    (void)bos;
+    Err e = apply_sentencepiece(t, false);
+    if (!e.code) e = read_tokens(t, meta);
+    if (!e.code) e = find_unk(t, meta);
+    return e.code ? e : read_merges(t, meta);
+}
+
+static const struct {
+    const char *name;
+    Err (*read)(Tokenizer *t, const Meta *meta, bool *bos); // bos: a start token unless the file says otherwise
+} models[] = { { "gpt2", read_gpt2 }, { "llama", read_llama }, { "vaetki", read_vaetki } };
+
+static Err read_model(Tokenizer *t, const Meta *meta, bool *bos)
+{
+    Str model;
+    if (!meta_text(meta, "tokenizer.ggml.model", &model))
+        return err(ERR_FORMAT, "%s: tokenizer.ggml.model is missing", meta->source);
+    for (size_t i = 0; i < COUNT(models); i++)
+        if (str_is(model, models[i].name)) return models[i].read(t, meta, bos);
+    return err(ERR_UNSUPPORTED, "%s: tokenizer.ggml.model \"%.*s\" is not supported; supported are gpt2, llama, vaetki",
+               meta->source, (int)(model.n < 60 ? model.n : 60), model.at);
+}
+
+static Err read_gguf(Tokenizer *t, const Meta *meta)
+{
+    bool bos = false;
+    Err e = read_model(t, meta, &bos);
+    if (!e.code)
+        e = end_token(t, meta, "tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id", bos, &t->first,
                       &t->first_count);
     if (!e.code)
         e = end_token(t, meta, "tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id", false, &t->last,

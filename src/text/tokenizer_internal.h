@@ -258,6 +258,8 @@ Err tokenizer_put(Tokenizer *t, Str spelling, int64_t id,
                   uint32_t flags);            // checks the id; the same spelling again is an error
 Err tokenizer_add(Tokenizer *t, Added added); // content is copied
 Err tokenizer_merge(Tokenizer *t, Str left, Str right, size_t index);
+// Instead of single merges (tokenizer_scores.c): by id a score, and whether the token takes part.
+Err tokenizer_merges_of_scores(Tokenizer *t, const double *score, const bool *merges);
 Err tokenizer_finish(Tokenizer *t);
 int32_t tokenizer_find(const Tokenizer *t, Str spelling); // -1: none
 

@@ -32,6 +32,8 @@ static const char *const quirks[] = {
     "regex_no_word_class",
     "regex_word_class",
     "regex_words",
+    "sentencepiece_no_prefix",
+    "sentencepiece_scores",
     "split_contiguous",
     "split_invert",
     "split_merged_with_next",
@@ -253,7 +255,8 @@ static json_t *gguf_of(const json_t *file, const char *pre)
         else
             json_array_append(merges, (json_t *)(uintptr_t)value);
     }
-    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "tokenizer.ggml.model", "gpt2", "tokenizer.ggml.pre", pre,
+    const char *kind = strcmp(pre, "vaetki") ? "gpt2" : "vaetki";
+    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "tokenizer.ggml.model", kind, "tokenizer.ggml.pre", pre,
                      "tokenizer.ggml.tokens", tokens, "tokenizer.ggml.token_type", types, "tokenizer.ggml.merges",
                      merges);
 }
@@ -264,7 +267,8 @@ static void a_family_s_gguf_gives_the_same_ids_as_its_json(void **state)
     static const char *const pairs[][2] = { { "hyperclovax", "hyperclovax" },
                                             { "solar_open", "solar-open" },
                                             { "exaone_moe", "exaone-moe" },
-                                            { "exaone4", "exaone4" } };
+                                            { "exaone4", "exaone4" },
+                                            { "vaetki", "vaetki" } };
     for (size_t i = 0; i < COUNT(pairs); i++) {
         Buf text = read_file(pairs[i][0], "tokenizer.json");
         json_t *file = json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL), *object = gguf_of(file, pairs[i][1]);
@@ -284,12 +288,35 @@ static void a_family_s_gguf_gives_the_same_ids_as_its_json(void **state)
     }
 }
 
+static void scores_make_the_merges_of_a_converted_vocabulary(void **state)
+{
+    (void)state;
+    static const char *const folders[] = { "quirks/sentencepiece_scores", "quirks/sentencepiece_no_prefix" };
+    for (size_t i = 0; i < COUNT(folders); i++) {
+        Buf text = read_file(folders[i], "gguf.json");
+        json_t *object = json_loadb(text.at, text.n, 0, NULL);
+        assert_non_null(object);
+        Arena arena = arena_new("test");
+        Meta *meta;
+        Tokenizer *t = NULL;
+        Err e = meta_from_json(&meta, &arena, object, folders[i]);
+        if (!e.code) e = tokenizer_from_gguf(&t, meta);
+        if (e.code) fail_msg("%s", e.text);
+        each_line(folders[i], "cases.jsonl", t, check_case);
+        tokenizer_free(t);
+        arena_free(&arena);
+        json_decref(object);
+        buf_free(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_family_gives_the_reference_ids_and_texts),
         cmocka_unit_test(every_family_takes_long_texts),
         cmocka_unit_test(a_family_s_gguf_gives_the_same_ids_as_its_json),
+        cmocka_unit_test(scores_make_the_merges_of_a_converted_vocabulary),
         cmocka_unit_test(every_trait_gives_the_reference_ids_and_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -465,7 +465,19 @@ static void gguf_that_cannot_work_is_refused_by_name(void **state)
     (void)state;
     static const char *const cases[][2] = {
         { "{}", "tokenizer.ggml.model is missing" },
-        { "{\"tokenizer.ggml.model\":\"llama\"}", "\"llama\" is not supported" },
+        { "{\"tokenizer.ggml.model\":\"bert\"}", "\"bert\" is not supported; supported are gpt2, llama, vaetki" },
+        { "{\"tokenizer.ggml.model\":\"llama\",\"tokenizer.ggml.tokens\":[\"a\"]}", "scores is missing" },
+        { "{\"tokenizer.ggml.model\":\"llama\",\"tokenizer.ggml.tokens\":[\"a\"],\"tokenizer.ggml.scores\":[1.5,2]}",
+          "for each of 1 tokens" },
+        { "{\"tokenizer.ggml.model\":\"llama\",\"tokenizer.ggml.tokens\":[\"a\"],\"tokenizer.ggml.scores\":[\"a\"]}",
+          "for each of 1 tokens" },
+        { "{\"tokenizer.ggml.model\":\"llama\",\"tokenizer.ggml.tokens\":[\"a\"],\"tokenizer.ggml.scores\":[1.5]}",
+          "bos_token_id is missing" },
+        { "{\"tokenizer.ggml.model\":\"llama\",\"tokenizer.ggml.tokens\":[\"a\"],\"tokenizer.ggml.scores\":[1.5],"
+          "\"tokenizer.ggml.unknown_token_id\":1}",
+          "unknown_token_id is no id" },
+        { "{\"tokenizer.ggml.model\":\"vaetki\",\"tokenizer.ggml.tokens\":[\"a\"]}",
+          "tokenizer.ggml.merges is missing" },
         { "{\"tokenizer.ggml.model\":\"gpt2\",\"tokenizer.ggml.pre\":\"odd\"}",
           "\"odd\" is not supported; supported are default" },
         { "{\"tokenizer.ggml.model\":\"gpt2\"}", "tokenizer.ggml.tokens is missing" },
