@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/text/quirks/{whitespace,bert,regex_*,strip_*,sentencepiece_*}: tiny tokenizers with one trait each, and what Hugging
+"""Writes tests/golden/text/quirks/{whitespace,bert,regex_*,strip_*,sentencepiece_*,unigram_*}: tiny tokenizers with one trait each, and what Hugging
 Face `tokenizers` 0.23 makes of some texts. Nothing is trained, so the same files come out each time.
 
 Usage: tools/make_tokenizer_vectors.py [NAME...]
@@ -107,6 +107,25 @@ def sentencepiece(prefix):
     return tokenizer, gguf
 
 
+def unigram(pre=None, fallback=False):
+    """Scores fall slowly with the rank; some are equal, and one whole number stands among them."""
+    pieces = [("<unk>", 0.0), ("<s>", 0.0)] + ([(f"<0x{b:02X}>", 0.0) for b in range(256)] if fallback else [])
+    pieces += [(piece, -round(3 + (i // 2) ** 0.5, 3)) for i, piece in enumerate(frequent_pieces(400))]
+    pieces += [(c, -round(9 + i / 50, 2)) for i, c in enumerate(sorted(set("".join(TEXTS[:22]).replace(" ", "▁"))))]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=fallback))
+    if pre:
+        tokenizer.pre_tokenizer = pre
+        tokenizer.decoder = decoders.Metaspace()
+    else:
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(),
+                                               decoders.Strip(" ", 1, 0)])
+    tokenizer.add_special_tokens(["<s>", "</s>"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", tokenizer.token_to_id("</s>"))])
+    return tokenizer
+
+
 MAKE = {
     "whitespace": ("Whitespace", lambda: pieces(pre_tokenizers.Whitespace())),
     "bert": ("BertPreTokenizer", lambda: pieces(pre_tokenizers.BertPreTokenizer())),
@@ -119,6 +138,10 @@ MAKE = {
     "strip_letters": ("letters are stripped at both ends when decoding", lambda: stripped(3, 3, "a")),
     "sentencepiece_scores": ("SentencePiece BPE: gguf.json has scores, which give the merges", lambda: sentencepiece(True)),
     "sentencepiece_no_prefix": ("the same without a space put in front", lambda: sentencepiece(False)),
+    "unigram_metaspace": ("Unigram behind Metaspace", lambda: unigram(pre_tokenizers.Metaspace())),
+    "unigram_words": ("Unigram behind WhitespaceSplit and Metaspace", lambda: unigram(
+        pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]))),
+    "unigram_fallback": ("Unigram with bytes for what is unknown, over the whole text", lambda: unigram(fallback=True)),
     "strip_bytes": ("Strip behind ByteLevel", stripped_bytes),
 }
 

@@ -163,6 +163,7 @@ Err tokenize(const Tokenizer *t, Str text, const TokenizeOptions *options, Ids *
     if (!e.code && run.options->add_special) e = put_all(out, t->last, t->last_count);
     regex_run_free(run.regexes);
     bpe_work_free(run.bpe);
+    unigram_work_free(run.unigram);
     buf_free(&run.normal.text);
     buf_free(&run.normal.mark);
     buf_free(&run.spare.text);

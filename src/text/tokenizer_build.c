@@ -77,6 +77,7 @@ void tokenizer_free(Tokenizer *t)
     free(t->tokens);
     free(t->slots);
     merges_free(&t->merges);
+    unigram_free(t->unigram);
     buf_free(&t->spelling);
     buf_free(&t->decoded);
     arena_free(&t->arena);

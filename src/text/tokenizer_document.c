@@ -315,3 +315,22 @@ bool document_integer(const Document *d, uint32_t node, int64_t *out)
     *out = value;
     return true;
 }
+
+// By jansson, which reads numbers alike in every locale.
+Err document_real(const Document *d, uint32_t node, double *out)
+{
+    const Node *n = &d->nodes[node];
+    json_error_t error;
+    json_t *value = NULL;
+    if (n->kind == NODE_NUMBER)
+        value = json_loadb(d->text.at + n->begin, n->end - n->begin, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
+    if (value) {
+        *out = json_real_value(value);
+        json_decref(value);
+        return OK;
+    }
+    if (n->kind == NODE_NUMBER && json_error_code(&error) == json_error_out_of_memory)
+        return err_memory("the tokenizer's JSON");
+    return err(ERR_FORMAT, "%s: \"%.*s\" should be a number", d->source,
+               n->end - n->begin < 40 ? (int)(n->end - n->begin) : 40, d->text.at + n->begin);
+}

@@ -34,6 +34,7 @@ void document_free(Document *d);
 Err document_field(const Document *d, uint32_t object, const char *key, uint32_t *out);
 // A string's text: a view into the document, or a copy in `arena` where it has escapes.
 Err document_string(const Document *d, uint32_t node, Arena *arena, Str *out);
+Err document_real(const Document *d, uint32_t node, double *out);      // an error if it is no number or out of range
 bool document_integer(const Document *d, uint32_t node, int64_t *out); // false: not an integer of int64
 static inline NodeKind node_kind(const Document *d, uint32_t node)
 {
@@ -158,6 +159,17 @@ void bpe_work_free(BpeWork *work);
 // Appends the ids of one piece; false: no memory. n log n in its length.
 bool bpe_piece(const Tokenizer *t, BpeWork *work, Str piece, Ids *out);
 
+// ---- Unigram (unigram.c) -------------------------------------------------------------------------------------------
+
+typedef struct Unigram Unigram;
+typedef struct UnigramWork UnigramWork; // buffers of one call
+
+Err unigram_new(Unigram **out, const Tokenizer *t, const double *score); // over t's tokens; score by id, all finite
+void unigram_free(Unigram *unigram);
+// Appends the ids of one piece. *work is made on need.
+Err unigram_piece(const Tokenizer *t, UnigramWork **work, Str piece, Ids *out);
+void unigram_work_free(UnigramWork *work);
+
 // ---- Added tokens (tokenizer_added.c) ------------------------------------------------------------------------------
 
 typedef struct Added {
@@ -230,6 +242,7 @@ struct Tokenizer {
     Step *steps;
     size_t step_count;
 
+    Unigram *unigram; // NULL: the model is BPE
     Merges merges;
     bool byte_level; // pieces become bytes of the GPT-2 alphabet
     bool ignore_merges, byte_fallback, fuse_unk;
@@ -285,10 +298,11 @@ struct Run {
     Err err;
     RegexRun *regexes;
     BpeWork *bpe;
+    UnigramWork *unigram;
     MarkedBuf normal, spare;
     const char *text_begin; // where the whole text begins, if the piece in hand is at its start
 };
 
-bool run_next(Run *run, const Step *step, Str piece); // the step behind `step`, or BPE
+bool run_next(Run *run, const Step *step, Str piece); // the step behind `step`, or the model
 
 #endif

@@ -124,13 +124,14 @@ static Err read_merges(Tokenizer *t, const Document *d, uint32_t list)
 }
 
 // What of the model says how to encode, before its merges are read.
-static Err read_model_flags(Tokenizer *t, const Document *d, uint32_t model)
+static Err read_model_flags(Tokenizer *t, const Document *d, uint32_t model, bool *unigram)
 {
     Str type;
     uint32_t dropout;
     Err e = text_of(t, d, model, "type", &type);
-    if (!e.code && type.n && !str_is(type, "BPE"))
-        e = err(ERR_UNSUPPORTED, "%s: model type %.*s is not supported; supported is BPE", d->source,
+    *unigram = str_is(type, "Unigram");
+    if (!e.code && type.n && !*unigram && !str_is(type, "BPE"))
+        e = err(ERR_UNSUPPORTED, "%s: model type %.*s is not supported; supported are BPE and Unigram", d->source,
                 (int)(type.n < 60 ? type.n : 60), type.at);
     if (!e.code) e = document_field(d, model, "dropout", &dropout);
     if (!e.code && dropout != NO_NODE && node_kind(d, dropout) != NODE_NULL)
@@ -172,18 +173,71 @@ static Err read_components(Tokenizer *t, const Document *d)
     return e;
 }
 
+// Of each token its text and score; the place in the list is the id.
+static Err read_pieces(Tokenizer *t, const Document *d, uint32_t vocab, Buf *scores)
+{
+    Err e = OK;
+    Arena scratch = arena_new("vocabulary");
+    int64_t id = 0;
+    for (uint32_t i = vocab + 1; i < d->nodes[vocab].after && !e.code; i = d->nodes[i].after) {
+        Str text;
+        double score = 0;
+        ArenaMark mark = arena_mark(&scratch);
+        if (node_kind(d, i) != NODE_ARRAY || d->nodes[i].after != i + 3 || node_kind(d, i + 1) != NODE_STRING)
+            e = err(ERR_FORMAT, "%s: model.vocab: %" PRId64 " is not [text, score]", d->source, id);
+        if (!e.code) e = document_real(d, i + 2, &score);
+        if (!e.code) e = document_string(d, i + 1, &scratch, &text);
+        if (!e.code) e = tokenizer_put(t, text, id++, TOKEN_MODEL);
+        buf_put(scores, &score, sizeof score);
+        arena_rewind(&scratch, mark);
+    }
+    arena_free(&scratch);
+    return e.code || !scores->failed ? e : err_memory("the tokenizer's vocabulary");
+}
+
+// What of a Unigram model comes before the added tokens. Added ids beyond the list need no scores: the model has none of them.
+static Err read_unigram(Tokenizer *t, const Document *d, uint32_t model)
+{
+    uint32_t vocab, unk;
+    int64_t id;
+    Buf scores = { 0 };
+    Err e = field_of_kind(d, model, "vocab", NODE_ARRAY, "list", &vocab);
+    if (!e.code) e = document_field(d, model, "unk_id", &unk);
+    if (!e.code) e = read_pieces(t, d, vocab, &scores);
+    if (!e.code && (unk == NO_NODE || !document_integer(d, unk, &id) || id < 0 || id >= t->size))
+        e = err(ERR_UNSUPPORTED, "%s: model.unk_id must be the id of a token, for what no token can write", d->source);
+    if (!e.code) t->unk = (int32_t)id;
+    if (!e.code) e = merges_new(&t->merges, 0);
+    if (!e.code) e = unigram_new(&t->unigram, t, (const double *)(const void *)scores.at);
+    buf_free(&scores);
+    return e;
+}
+
+static Err read_rest(Tokenizer *t, const Document *d)
+{
+    Err e = read_added(t, d, 0);
+    return e.code ? e : read_components(t, d);
+}
+
 static Err read_all(Tokenizer *t, const Document *d)
 {
     uint32_t model, vocab, merges;
+    bool unigram = false;
     if (node_kind(d, 0) != NODE_OBJECT) return err(ERR_FORMAT, "%s: must be an object", d->source);
     Err e = field_of_kind(d, 0, "model", NODE_OBJECT, "object", &model);
-    if (!e.code) e = read_model_flags(t, d, model); // the type first: others have other vocabularies
+    if (!e.code) e = read_model_flags(t, d, model, &unigram); // the type first: others have other vocabularies
+    if (!e.code && unigram) {
+        e = read_unigram(t, d, model);
+        if (!e.code) e = read_rest(t, d);
+        if (!e.code && t->byte_level)
+            e = err(ERR_UNSUPPORTED, "%s: a Unigram model behind ByteLevel is not supported", d->source);
+        return e.code ? e : tokenizer_finish(t);
+    }
     if (!e.code) e = field_of_kind(d, model, "vocab", NODE_OBJECT, "object", &vocab);
     if (!e.code) e = field_of_kind(d, model, "merges", NODE_ARRAY, "list", &merges);
     if (!e.code) e = read_vocab(t, d, vocab);
     if (!e.code) e = read_unk(t, d, model);
-    if (!e.code) e = read_added(t, d, 0);
-    if (!e.code) e = read_components(t, d);
+    if (!e.code) e = read_rest(t, d);
     if (!e.code) e = read_merges(t, d, merges);
     return e.code ? e : tokenizer_finish(t);
 }

@@ -4,7 +4,7 @@ import pytest
 pytestmark = pytest.mark.once
 
 
-@pytest.fixture(params=["bytes.json", "fallback.json", "suffix.json"])
+@pytest.fixture(params=["bytes.json", "fallback.json", "suffix.json", "unigram.json"])
 def probe(root, request):
     return {"args": (root / "fuzz/seeds/tokenizer_json" / request.param,), "program": root / "build/release/inject_tokenizer_probe"}
 
