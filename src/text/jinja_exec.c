@@ -73,7 +73,7 @@ bool jinja_loop_fetch(Run *r, Loop *loop, size_t upto)
         if (!f || !jinja_assign(r, loop->node->a, item, f)) return false;
         if (jinja_true(r, jinja_eval(r, loop->node->c, f))) loop->items[loop->n++] = item;
     }
-    return !jinja_failed(r);
+    return loop->n > upto ? !jinja_failed(r) : jinja_reach(r, loop->source);
 }
 
 static Loop *loop_new(Run *r, const Node *n, Frame *f, List *source, int depth)
@@ -92,7 +92,7 @@ static Loop *loop_new(Run *r, const Node *n, Frame *f, List *source, int depth)
 
 static void run_loop(Run *r, const Node *n, Frame *f, Value iterable, int depth)
 {
-    List *source = jinja_iterate(r, iterable);
+    List *source = jinja_iterate_lazily(r, iterable);
     Loop *loop = source ? loop_new(r, n, f, source, depth) : NULL;
     bool whole = false; // an iteration reached its end: jinja2's `else` is for loops without one
     if (!loop) return;

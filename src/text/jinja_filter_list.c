@@ -103,9 +103,13 @@ static Value filter_list(Run *r, Value self, const Value *a, const Args *args)
 static Value filter_first(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)a, (void)args;
-    const List *list = jinja_iterate(r, self);
-    if (!list) return NOTHING;
-    return list->n ? list->at[0] : jinja_undefined_reason(r, "no first item, the sequence was empty");
+    List *list = jinja_iterate_lazily(r, self);
+    if (!list || (!list->n && !jinja_reach(r, list))) return NOTHING;
+    if (!list->n) return jinja_undefined_reason(r, "no first item, the sequence was empty");
+    if (self.kind != V_STREAM) return list->at[0];
+    list->spent = false; // the others can still be read
+    list->n--;
+    return *list->at++;
 }
 
 static Value filter_last(Run *r, Value self, const Value *a, const Args *args)
@@ -292,6 +296,23 @@ Value jinja_call_named_filter(Run *r, Value name, Value v, const Args *args)
     return jinja_call_builtin(r, b, v, args);
 }
 
+// What Python makes one by one as it is asked for is made at once here; what fails is kept until it would be reached.
+static Value stream(Run *r, List *list, size_t n, const List *from)
+{
+    const Err e = r->err;
+    if (e.code && e.code != ERR_FORMAT) return NOTHING;
+    r->err = OK;
+    if (!list) list = jinja_list_new(r, 0);
+    if (!list) return NOTHING;
+    list->n = n;
+    list->fault = from ? from->fault : NULL;
+    Err *kept = e.code ? jinja_alloc(r, 1, sizeof *kept) : NULL;
+    if (!kept) return jinja_list(V_STREAM, list);
+    *kept = e;
+    list->fault = kept;
+    return jinja_list(V_STREAM, list);
+}
+
 // map(attribute=..., default=...)
 static bool map_attribute(Run *r, const Args *args, Value *attribute, Value *fallback)
 {
@@ -314,34 +335,39 @@ static Value filter_map(Run *r, Value self, const Value *a, const Args *args)
     (void)a;
     Value attribute = NOTHING, fallback = NOTHING;
     if (!jinja_true(r, self)) return jinja_list(V_STREAM, jinja_list_new(r, 0));
+    if (jinja_failed(r)) return NOTHING;
     bool by_attribute = map_attribute(r, args, &attribute, &fallback);
-    const List *from = jinja_iterate(r, self);
+    const List *from = jinja_iterate_lazily(r, self);
     List *list = from ? jinja_list_new(r, from->n) : NULL;
     Args rest = args->n ? rest_of(args, 1) : (Args){ 0 };
-    for (size_t i = 0; list && i < list->n && !jinja_failed(r); i++)
+    size_t n = 0;
+    for (size_t i = 0; list && i < from->n && !jinja_failed(r); i++) {
         list->at[i] = by_attribute ? get_path(r, from->at[i], attribute, fallback)
                                    : jinja_call_named_filter(r, args->at[0], from->at[i], &rest);
-    return jinja_list(V_STREAM, list);
+        n += !jinja_failed(r);
+    }
+    return stream(r, list, n, from);
 }
 
 // select, reject and the two by attribute: items whose test gives `wanted`. Without a test: their truth.
 static Value choose(Run *r, Value self, const Args *args, bool by_attribute, bool wanted)
 {
-    if (!jinja_true(r, self)) return jinja_list(V_STREAM, jinja_list_new(r, 0));
     size_t skip = by_attribute ? 1 : 0, n = 0;
-    if (args->n < skip) return jinja_fail(r, ERR_FORMAT, "missing parameter for attribute name");
+    if (!jinja_true(r, self)) return jinja_list(V_STREAM, jinja_list_new(r, 0));
+    if (jinja_failed(r)) return NOTHING;
     Value name = args->n > skip ? args->at[skip] : NOTHING;
     const Builtin *test = name.kind == V_TEXT ? jinja_test((Str){ name.text->at, name.text->n }) : NULL;
-    if (args->n > skip && !test) return jinja_fail(r, ERR_FORMAT, "no test of the name given to a selecting filter");
-    const List *from = jinja_iterate(r, self);
+    if (args->n < skip) jinja_fail(r, ERR_FORMAT, "missing parameter for attribute name");
+    if (args->n > skip && !test) jinja_fail(r, ERR_FORMAT, "no test of the name given to a selecting filter");
+    const List *from = jinja_iterate_lazily(r, self);
     List *list = from ? jinja_list_new(r, from->n) : NULL;
     Args rest = test ? rest_of(args, skip + 1) : (Args){ 0 };
     for (size_t i = 0; list && i < from->n && !jinja_failed(r); i++) {
         Value v = by_attribute ? get_path(r, from->at[i], args->at[0], NOTHING) : from->at[i];
-        if (jinja_true(r, test ? jinja_call_test(r, test, v, &rest) : v) == wanted) list->at[n++] = from->at[i];
+        bool is = jinja_true(r, test ? jinja_call_test(r, test, v, &rest) : v);
+        if (!jinja_failed(r) && is == wanted) list->at[n++] = from->at[i];
     }
-    if (list) list->n = n;
-    return jinja_list(V_STREAM, list);
+    return stream(r, list, n, from);
 }
 
 static Value filter_select(Run *r, Value self, const Value *a, const Args *args)

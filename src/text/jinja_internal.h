@@ -83,6 +83,7 @@ struct List {
     Value *at;
     size_t n;
     bool spent;                // V_STREAM: was read
+    const Err *fault;          // V_STREAM: what making the item behind the last one fails with, or NULL
     bool grouped;              // a pair of groupby: .grouper and .list
     int64_t start, stop, step; // V_RANGE
 };
@@ -384,7 +385,9 @@ int jinja_compare(Run *r, Value a, Value b, const char *op); // -1, 0, 1; 2: not
 bool jinja_contains(Run *r, Value in, Value what);
 List *jinja_list_new(Run *r, size_t n); // n items, all V_ABSENT; NULL: failed
 Value jinja_list(ValueKind kind, List *list);
-List *jinja_iterate(Run *r, Value v); // the items; NULL: failed
+List *jinja_iterate(Run *r, Value v);        // the items; NULL: failed
+List *jinja_iterate_lazily(Run *r, Value v); // the same, but a stream's fault is left to the caller
+bool jinja_reach(Run *r, const List *list);  // behind the last item: fails with the stream's fault, if there is one
 Value jinja_length(Run *r, Value v);
 bool jinja_dict_put(Run *r, Dict *dict, Value key, Value value);
 bool jinja_dict_put_text(Run *r, Dict *dict, const Text *key, Value value);

@@ -291,9 +291,10 @@ bool jinja_contains(Run *r, Value in, Value what)
     if (in.kind == V_DICT) return jinja_dict_get(r, in.dict, what).kind != V_ABSENT;
     if (in.kind == V_KEYS && (what.kind == V_LIST || what.kind == V_DICT))
         jinja_fail(r, ERR_FORMAT, "unhashable type: '%s'", jinja_type(what));
-    const List *list = jinja_iterate(r, in);
+    const List *list = jinja_iterate_lazily(r, in);
     for (size_t i = 0; list && i < list->n && !jinja_failed(r); i++)
         if (jinja_equal(r, list->at[i], what)) return true;
+    if (list) jinja_reach(r, list);
     return false;
 }
 
@@ -336,7 +337,7 @@ static List *keys_of(Run *r, const Dict *dict)
 }
 
 // What is left of a running loop: `loop` itself can be iterated, and gives pairs in Python; nobody does.
-List *jinja_iterate(Run *r, Value v)
+List *jinja_iterate_lazily(Run *r, Value v)
 {
     if (jinja_failed(r)) return NULL;
     switch (v.kind) {
@@ -356,6 +357,18 @@ List *jinja_iterate(Run *r, Value v)
         jinja_fail(r, ERR_FORMAT, "'%s' object is not iterable", jinja_type(v));
         return NULL;
     }
+}
+
+bool jinja_reach(Run *r, const List *list)
+{
+    if (list->fault && !jinja_failed(r)) r->err = *list->fault;
+    return !jinja_failed(r);
+}
+
+List *jinja_iterate(Run *r, Value v)
+{
+    List *list = jinja_iterate_lazily(r, v);
+    return list && jinja_reach(r, list) ? list : NULL;
 }
 
 Value jinja_length(Run *r, Value v)

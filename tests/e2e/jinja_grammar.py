@@ -200,6 +200,7 @@ class Generator:
             lambda: f"({self.l()})|map('string')|join({self.word()})", lambda: f"rows|map(attribute='name')|join({self.word()})",
             lambda: f"({self.a()})|tojson{self.pick('', '', '(indent=2)', '(ensure_ascii=true)', '(sort_keys=true)')}",
             lambda: f"{self.pick(repr('%s-%s'), repr('%d%%'), repr('%5.2f|'), repr('%-6s|'), repr('%r'), repr('%05d'), repr('%x'))} % {self.pick(self.a(), '(' + self.a() + ', ' + self.a() + ')')}",
+            lambda: f"{self.leaf_list()}|{self.stream()}|{self.pick('first', 'first', 'list', 'join', 'join', 'tojson', 'last', 'length')}", lambda: f"({self.leaf_str()} in {self.leaf_list()}|{self.stream()})",
             lambda: f"{self.word()} * {self.small()}", lambda: "strftime_now('%Y-%m-%d')", lambda: f"({self.l()})|string", lambda: self.call_macro(),
             lambda: f"({self.word()} {self.word()})",
         ])()
@@ -251,6 +252,12 @@ class Generator:
             lambda: f"batch({self.pick('1', '2', '3')}{self.pick('', ', ' + self.a())})|list", lambda: f"slice({self.pick('1', '2', '3')}{self.pick('', ', ' + self.a())})|list",
             lambda: f"groupby({self.pick(*map(repr, ['n', 'name', 'role', 'sub.k']))})|list", lambda: f"map(attribute='name')|unique|sort|list",
         ])()
+
+    def stream(self):
+        """Filters that give a generator: what fails in them fails when it is reached."""
+        name = self.pick(*map(repr, ["upper", "trim", "int", "first", "list", "abs", "round", "sum", "nosuch", "length", "tojson"]))
+        return self.pick(f"map({name})", f"map({name})", f"map(attribute={self.pick(*map(repr, ['name', 'zz.k', 'role', 'sub.k']))})", f"select({self.test_name()})", f"reject({self.test_name()})", f"selectattr('role', {self.test_name()})",
+                         f"rejectattr('n', {self.test_name()})", "map()", "select", f"select({self.test_name()})|map({name})", "selectattr('name.k')", "select('nosuch')")
 
     def test_name(self):
         return self.pick("'string'", "'number'", "'defined'", "'none'", "'odd'", "'even'", f"'eq', {self.leaf_str()}", f"'in', {self.leaf_list()}", f"'equalto', {self.leaf_str()}", f"'gt', {self.small()}",
@@ -318,7 +325,7 @@ class Generator:
 
     def st_for(self):
         head = self.pick("x", "item", "y", "message", "k, v", "(k, v)", "x")
-        source = self.pick("d.items()", f"({self.d()}).items()", "d|dictsort", "rows|groupby('n')", "nums|batch(2)") if "," in head and self.chance(0.85) else self.l()
+        source = f"{self.leaf_list()}|{self.stream()}" if self.chance(0.1) else self.pick("d.items()", f"({self.d()}).items()", "d|dictsort", "rows|groupby('n')", "nums|batch(2)") if "," in head and self.chance(0.85) else self.l()
         text = f"for {head} in {source}"
         if self.chance(0.25):
             text += f" if {self.pick(self.b(), 'x', 'loop is defined', 'item is defined', 'x is not none')}"
