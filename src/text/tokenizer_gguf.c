@@ -99,7 +99,26 @@ static Err list_of(const Meta *meta, const char *key, MetaType item, const MetaV
 
 enum { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER, TYPE_UNUSED, TYPE_BYTE };
 
-static Err read_tokens(Tokenizer *t, const Meta *meta)
+static const char space_mark[] = "\xE2\x96\x81"; // U+2581 stands for a space in vocabularies of text
+
+// The converter of VAETKI writes added tokens as they decode, so that runs of U+2581 stand there as spaces; merges do not know
+// those. Back to what the tokenizer.json has.
+static Err restore_spaces(Tokenizer *t, Str *text)
+{
+    if (!memchr(text->at, ' ', text->n)) return OK;
+    char *copy = arena_array(&t->arena, text->n, 3);
+    if (!copy) return err_memory("the tokenizer");
+    size_t n = 0;
+    for (size_t i = 0; i < text->n; i++) {
+        bool space = text->at[i] == ' ';
+        memcpy(copy + n, space ? space_mark : text->at + i, space ? 3 : 1);
+        n += space ? 3 : 1;
+    }
+    *text = (Str){ copy, n };
+    return OK;
+}
+
+static Err read_tokens(Tokenizer *t, const Meta *meta, bool restore)
 {
     const MetaValue *texts, *types = NULL;
     Err e = list_of(meta, "tokenizer.ggml.tokens", META_TEXT, &texts);
@@ -115,12 +134,16 @@ static Err read_tokens(Tokenizer *t, const Meta *meta)
             return err(ERR_FORMAT, "%s: token %zu has type %" PRId64 "; types are 1 to 6", meta->source, i, type);
         if (!utf8_valid(texts->texts[i].at, texts->texts[i].n))
             return err(ERR_FORMAT, "%s: token %zu is not UTF-8", meta->source, i);
-        e = tokenizer_put(t, texts->texts[i], (int64_t)i, TOKEN_MODEL | TOKEN_TWIN);
+        Str text = texts->texts[i];
+        if (restore && (type == TYPE_CONTROL || type == TYPE_USER)) e = restore_spaces(t, &text);
+        if (!e.code) e = tokenizer_put(t, text, (int64_t)i, TOKEN_MODEL | TOKEN_TWIN);
     }
     for (size_t i = 0; types && i < texts->count && !e.code; i++) {
         bool special = types->integers[i] == TYPE_CONTROL;
-        if (special || types->integers[i] == TYPE_USER)
-            e = tokenizer_add(t, (Added){ .content = texts->texts[i], .id = (int32_t)i, .special = special });
+        if (!special && types->integers[i] != TYPE_USER) continue;
+        Str text = texts->texts[i];
+        if (restore) e = restore_spaces(t, &text);
+        if (!e.code) e = tokenizer_add(t, (Added){ .content = text, .id = (int32_t)i, .special = special });
     }
     return e;
 }
@@ -163,15 +186,13 @@ static Err read_gpt2(Tokenizer *t, const Meta *meta, bool *bos)
     const Pre *pre = NULL;
     Err e = find_pre(meta, &pre);
     if (!e.code) e = apply_pre(t, pre);
-    if (!e.code) e = read_tokens(t, meta);
+    if (!e.code) e = read_tokens(t, meta, false);
     if (!e.code) e = read_merges(t, meta);
     if (!e.code) *bos = pre->bos;
     return e;
 }
 
 // ---- SentencePiece -------------------------------------------------------------------------------------------------
-
-static const char space_mark[] = "\xE2\x96\x81"; // U+2581 stands for a space
 
 // Spaces become U+2581, characters without an entry their bytes; `prefix`: each text begins with a space, which decoding drops.
 static Err apply_sentencepiece(Tokenizer *t, bool prefix)
@@ -224,7 +245,7 @@ static Err read_llama(Tokenizer *t, const Meta *meta, bool *bos)
     meta_bool(meta, "tokenizer.ggml.add_space_prefix", &prefix);
     *bos = true;
     Err e = apply_sentencepiece(t, prefix);
-    if (!e.code) e = read_tokens(t, meta);
+    if (!e.code) e = read_tokens(t, meta, false);
     if (!e.code) e = find_unk(t, meta);
     if (e.code) return e;
     double *score = malloc(t->size * sizeof *score);
@@ -235,40 +256,50 @@ static Err read_llama(Tokenizer *t, const Meta *meta, bool *bos)
     return e;
 }
 
-// No text is cut: merges reach over spaces and newlines. The converter's add_space_prefix has no effect on this model.
+// No text is cut: merges reach over spaces and newlines. The file may ask for a start token, since the model's
+// tokenizer_config.json does; there it has no effect, for the tokenizer.json puts none.
 static Err read_vaetki(Tokenizer *t, const Meta *meta, bool *bos)
 {
     (void)bos;
     Err e = apply_sentencepiece(t, false);
-    if (!e.code) e = read_tokens(t, meta);
+    if (!e.code) e = read_tokens(t, meta, true);
     if (!e.code) e = find_unk(t, meta);
     return e.code ? e : read_merges(t, meta);
 }
 
-static const struct {
+typedef struct Model {
     const char *name;
     Err (*read)(Tokenizer *t, const Meta *meta, bool *bos); // bos: a start token unless the file says otherwise
-} models[] = { { "gpt2", read_gpt2 }, { "llama", read_llama }, { "vaetki", read_vaetki } };
+    bool no_ends;                                           // no start or end token whatever the file says
+} Model;
 
-static Err read_model(Tokenizer *t, const Meta *meta, bool *bos)
+static const Model models[] = { { "gpt2", read_gpt2, false },
+                                { "llama", read_llama, false },
+                                { "vaetki", read_vaetki, true } };
+
+static Err find_model(const Meta *meta, const Model **out)
 {
-    Str model;
-    if (!meta_text(meta, "tokenizer.ggml.model", &model))
+    Str name;
+    if (!meta_text(meta, "tokenizer.ggml.model", &name))
         return err(ERR_FORMAT, "%s: tokenizer.ggml.model is missing", meta->source);
-    for (size_t i = 0; i < COUNT(models); i++)
-        if (str_is(model, models[i].name)) return models[i].read(t, meta, bos);
+    for (size_t i = 0; i < COUNT(models); i++) {
+        *out = &models[i];
+        if (str_is(name, models[i].name)) return OK;
+    }
     return err(ERR_UNSUPPORTED, "%s: tokenizer.ggml.model \"%.*s\" is not supported; supported are gpt2, llama, vaetki",
-               meta->source, (int)(model.n < 60 ? model.n : 60), model.at);
+               meta->source, (int)(name.n < 60 ? name.n : 60), name.at);
 }
 
 static Err read_gguf(Tokenizer *t, const Meta *meta)
 {
+    const Model *model = NULL;
     bool bos = false;
-    Err e = read_model(t, meta, &bos);
-    if (!e.code)
+    Err e = find_model(meta, &model);
+    if (!e.code) e = model->read(t, meta, &bos);
+    if (!e.code && !model->no_ends)
         e = end_token(t, meta, "tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id", bos, &t->first,
                       &t->first_count);
-    if (!e.code)
+    if (!e.code && !model->no_ends)
         e = end_token(t, meta, "tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id", false, &t->last,
                       &t->last_count);
     return e.code ? e : tokenizer_finish(t);

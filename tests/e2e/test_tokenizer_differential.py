@@ -7,6 +7,7 @@ import json
 import os
 import random
 
+import gguf
 import pytest
 from conftest import ROOT
 from tokenizers import Tokenizer
@@ -129,6 +130,35 @@ def test_fresh_texts_give_the_same_ids_and_back(dure, folder):
                         f"gives {told(data)}, not {ids(data)}")
         kind = draw.choice(sorted(kinds))
         assert told(kinds[kind]) == ids(kinds[kind]), f"DURE_SEED={os.environ['DURE_SEED']}: {kind}"
+
+
+def write_gguf(path, pairs):
+    """A file of metadata alone. Lists of floats are float32 there, as a converter writes them."""
+    writer = gguf.GGUFWriter(path, "llama")
+    for key, value in pairs.items():
+        if isinstance(value, list):
+            writer.add_array(key, value)
+        elif isinstance(value, bool):
+            writer.add_bool(key, value)
+        elif isinstance(value, int):
+            writer.add_uint32(key, value)
+        else:
+            writer.add_string(key, value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.mark.parametrize("folder", [f for f in FOLDERS if (f / "gguf.json").is_file()], ids=lambda folder: folder.name)
+def test_the_same_vocabulary_in_gguf_gives_the_same_ids(dure, tmp_path, folder):
+    reference = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    write_gguf(tmp_path / "words.gguf", json.loads((folder / "gguf.json").read_text()))
+    draw = drawing(folder)
+    for _ in range(ROUNDS):
+        data = texts(draw, reference)["all"]
+        told = dure("tokenize", tmp_path / "words.gguf", "--ids", stdin=data).ok().json
+        assert told == reference.encode(data.decode("utf-8", "replace")).ids, f"DURE_SEED={os.environ['DURE_SEED']}"
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(TEXT)))

@@ -227,11 +227,26 @@ static void every_trait_gives_the_reference_ids_and_texts(void **state)
     }
 }
 
+// As the converter of VAETKI writes added tokens: decoded.
+static json_t *with_spaces(const char *content)
+{
+    Buf text = { 0 };
+    for (; *content; content++) {
+        bool mark = !strncmp(content, "\xE2\x96\x81", 3);
+        buf_char(&text, mark ? ' ' : *content);
+        if (mark) content += 2;
+    }
+    json_t *value = json_stringn(buf_str(&text).at, text.n);
+    buf_free(&text);
+    return value;
+}
+
 // The metadata that a converter makes of a tokenizer.json: tokens by id, their types, merges as "a b".
 static json_t *gguf_of(const json_t *file, const char *pre)
 {
     const json_t *model = json_object_get(file, "model"), *vocab = json_object_get(model, "vocab"), *value;
     const json_t *added = json_object_get(file, "added_tokens");
+    bool vaetki = !strcmp(pre, "vaetki");
     size_t count = json_object_size(vocab), i;
     json_array_foreach (added, i, value) {
         size_t id = (size_t)json_integer_value(json_object_get(value, "id"));
@@ -247,7 +262,8 @@ static json_t *gguf_of(const json_t *file, const char *pre)
         json_array_set_new(tokens, (size_t)json_integer_value(value), json_string(key));
     json_array_foreach (added, i, value) {
         size_t id = (size_t)json_integer_value(json_object_get(value, "id"));
-        json_array_set(tokens, id, json_object_get(value, "content"));
+        const char *content = json_string_value(json_object_get(value, "content"));
+        json_array_set_new(tokens, id, vaetki ? with_spaces(content) : json_string(content));
         json_array_set_new(types, id, json_integer(json_is_true(json_object_get(value, "special")) ? 3 : 4));
     }
     json_array_foreach (json_object_get(model, "merges"), i, value) {
@@ -258,9 +274,10 @@ static json_t *gguf_of(const json_t *file, const char *pre)
         else
             json_array_append(merges, (json_t *)(uintptr_t)value);
     }
-    const char *kind = strcmp(pre, "vaetki") ? "gpt2" : "vaetki";
-    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "tokenizer.ggml.model", kind, "tokenizer.ggml.pre", pre,
-                     "tokenizer.ggml.tokens", tokens, "tokenizer.ggml.token_type", types, "tokenizer.ggml.merges",
+    const char *kind = vaetki ? "vaetki" : "gpt2";
+    return json_pack("{s:s, s:b, s:i, s:s, s:o, s:o, s:o}", "tokenizer.ggml.model", kind,
+                     "tokenizer.ggml.add_bos_token", vaetki, "tokenizer.ggml.bos_token_id", 1, "tokenizer.ggml.pre",
+                     pre, "tokenizer.ggml.tokens", tokens, "tokenizer.ggml.token_type", types, "tokenizer.ggml.merges",
                      merges);
 }
 
