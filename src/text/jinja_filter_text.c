@@ -474,27 +474,6 @@ static Value filter_format(Run *r, Value self, const Value *a, const Args *args)
     return jinja_percent(r, jinja_soft(r, self), values);
 }
 
-// pprint of what fits on a line is repr with sorted keys; longer values would be laid out, which is refused.
-static Value filter_pprint(Run *r, Value self, const Value *a, const Args *args)
-{
-    (void)a, (void)args;
-    Value shown = self;
-    if (self.kind == V_DICT) {
-        Value none[PARAMS_MAX] = { 0 };
-        Args nothing = { 0 };
-        Value sorted = jinja_filter(str("dictsort"))->fn(r, self, none, &nothing);
-        shown = jinja_dict_new(r);
-        for (size_t i = 0; !jinja_failed(r) && i < sorted.list->n; i++)
-            jinja_dict_put(r, shown.dict, sorted.list->at[i].list->at[0], sorted.list->at[i].list->at[1]);
-    }
-    Maker m = { .r = r };
-    if (!jinja_failed(r)) jinja_repr(&m, shown);
-    Value text = jinja_made(&m);
-    if (!jinja_failed(r) && text.text->chars > 79)
-        return jinja_fail(r, ERR_UNSUPPORTED, "pprint of more than a line is not supported; use tojson(indent=2)");
-    return text;
-}
-
 static Value filter_urlize(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)self, (void)a, (void)args;
@@ -528,7 +507,7 @@ const Builtin jinja_filters_text[] = {
     { "abs", "", 0, filter_abs },
     { "filesizeformat", "binary", 0, filter_filesizeformat },
     { "format", "*", 0, filter_format },
-    { "pprint", "", 0, filter_pprint },
+    { "pprint", "", 0, jinja_pprint },
     { "tojson", "ensure_ascii indent separators sort_keys", 0, jinja_tojson },
     { NULL, NULL, 0, NULL },
 };

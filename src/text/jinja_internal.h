@@ -412,6 +412,9 @@ size_t jinja_float_text(char out[40], double v);
 // jinja_clock.c
 Value jinja_strftime(Run *r, Value self, const Value *a, const Args *args);
 
+// jinja_pprint.c
+Value jinja_pprint(Run *r, Value self, const Value *a, const Args *args);
+
 // jinja_wrap.c
 Value jinja_wordwrap(Run *r, Value self, const Value *a, const Args *args);
 
