@@ -4,9 +4,12 @@ import pytest
 pytestmark = pytest.mark.once
 
 
-@pytest.fixture(params=["bytes.json", "fallback.json", "suffix.json", "unigram.json"])
+FILES = ["json/bytes.json", "json/fallback.json", "json/suffix.json", "json/unigram.json", "gguf/llama.json", "gguf/vaetki.json"]
+
+
+@pytest.fixture(params=FILES)
 def probe(root, request):
-    return {"args": (root / "fuzz/seeds/tokenizer_json" / request.param,), "program": root / "build/release/inject_tokenizer_probe"}
+    return {"args": (root / f"fuzz/seeds/tokenizer_{request.param}",), "program": root / "build/release/inject_tokenizer_probe"}
 
 
 def test_every_allocation_may_fail(failing_alloc, probe):

@@ -1,5 +1,6 @@
-// Walks through what the tokenizer allocates, for the failure injector: inject_tokenizer_probe TOKENIZER.json. Loads it, guards
-// a token, encodes a text that takes every way through the code (repair, normaliser, regexes, cache, long piece) and decodes it.
+// Walks through what the tokenizer allocates, for the failure injector: inject_tokenizer_probe FILE. Loads it (a tokenizer.json,
+// or GGUF metadata written as JSON), guards a token, encodes a text that takes every way through the code (repair, normaliser,
+// regexes, cache, long piece) and decodes it.
 // Ends with 0 when all went well, 1 with the sentence on standard error when something gave an Err, and 3 when a wrong answer was
 // given without one. It owns nothing when it ends, whatever happened.
 #include "text/text.h"
@@ -27,6 +28,21 @@ static Err use(Tokenizer *t, Str text)
     return e;
 }
 
+static Err load(Tokenizer **out, Str text, const char *name)
+{
+    static const char key[] = "tokenizer.ggml.model";
+    if (!memmem(text.at, text.n, key, sizeof key - 1)) return tokenizer_from_json(out, text, name);
+    json_t *object = NULL;
+    Arena arena = arena_new("probe");
+    Meta *meta;
+    Err e = json_parse(&object, text, JSON_PLAIN, name);
+    if (!e.code) e = meta_from_json(&meta, &arena, object, name);
+    if (!e.code) e = tokenizer_from_gguf(out, meta);
+    arena_free(&arena);
+    json_decref(object);
+    return e;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -36,7 +52,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < 60; i++) buf_text(&text, "ab the\xFF e\xCC\x81 12 <s>\xED\x95\x9C \xEA\xB8\x80\n");
     for (int i = 0; i < 100; i++) buf_text(&text, "thththabxabthe");
     if (!e.code && text.failed) e = err_memory("the probe's text");
-    if (!e.code) e = tokenizer_from_json(&t, buf_str(&json), argv[1]);
+    if (!e.code) e = load(&t, buf_str(&json), argv[1]);
     if (!e.code) e = use(t, buf_str(&text));
     tokenizer_free(t);
     buf_free(&json);
