@@ -389,6 +389,7 @@ List *jinja_iterate(Run *r, Value v);        // the items; NULL: failed
 List *jinja_iterate_lazily(Run *r, Value v); // the same, but a stream's fault is left to the caller
 bool jinja_reach(Run *r, const List *list);  // behind the last item: fails with the stream's fault, if there is one
 Value jinja_length(Run *r, Value v);
+bool jinja_hashable(Run *r, Value v); // whether it can be a key; false: failed
 bool jinja_dict_put(Run *r, Dict *dict, Value key, Value value);
 bool jinja_dict_put_text(Run *r, Dict *dict, const Text *key, Value value);
 Value jinja_dict_get(Run *r, const Dict *dict, Value key); // NOTHING: absent

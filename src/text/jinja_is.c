@@ -60,8 +60,7 @@ static Value is_divisible(Run *r, Value v, const Value *a, const Args *args)
 // The names are looked up as keys of a dict are.
 static bool can_be_name(Run *r, Value v)
 {
-    if (v.kind == V_LIST || v.kind == V_DICT) jinja_fail(r, ERR_FORMAT, "unhashable type: '%s'", jinja_type(v));
-    return v.kind == V_TEXT;
+    return jinja_hashable(r, v) && v.kind == V_TEXT;
 }
 
 static Value is_filter(Run *r, Value v, const Value *a, const Args *args)

@@ -289,8 +289,7 @@ bool jinja_contains(Run *r, Value in, Value what)
         return false;
     }
     if (in.kind == V_DICT) return jinja_dict_get(r, in.dict, what).kind != V_ABSENT;
-    if (in.kind == V_KEYS && (what.kind == V_LIST || what.kind == V_DICT))
-        jinja_fail(r, ERR_FORMAT, "unhashable type: '%s'", jinja_type(what));
+    if (in.kind == V_KEYS && !jinja_hashable(r, what)) return false;
     const List *list = jinja_iterate_lazily(r, in);
     for (size_t i = 0; list && i < list->n && !jinja_failed(r); i++)
         if (jinja_equal(r, list->at[i], what)) return true;
@@ -420,7 +419,7 @@ static bool hash_value(Run *r, Value v, uint32_t *out)
         *out = h;
         return fine;
     }
-    if (v.kind == V_LIST || v.kind == V_DICT) {
+    if (v.kind == V_LIST || v.kind == V_DICT || v.kind == V_KEYS || v.kind == V_ITEMS) {
         jinja_fail(r, ERR_FORMAT, "unhashable type: '%s'", jinja_type(v));
         return false;
     }
@@ -475,6 +474,12 @@ static bool dict_room(Run *r, Dict *dict)
     dict->at = at;
     dict->capacity = capacity;
     return capacity <= 8 || dict_index(r, dict);
+}
+
+bool jinja_hashable(Run *r, Value v)
+{
+    uint32_t hash;
+    return !jinja_failed(r) && hash_value(r, v, &hash);
 }
 
 bool jinja_dict_put(Run *r, Dict *dict, Value key, Value value)

@@ -121,7 +121,8 @@ def test_random_templates_render_as_jinja2_renders_them(driver):
         if "DURE_CASES" not in os.environ and time.monotonic() - started > SECONDS:
             break
     found = [difference(*pair) for pair in zip(wanted, render_all(driver, cases))]
-    wrong = [(len(case[0]), number, case[0], text) for number, (case, text) in enumerate(zip(cases, found)) if text and text != "limit"]
+    wrong = [(len(case[0]), number, case[0], text) for number,
+        (case, text) in enumerate(zip(cases, found)) if text and text != "limit"]
     rendered = sum(isinstance(want, str) for want in wanted)
     limited = found.count("limit")
     print(f"{len(cases)} templates, {rendered} of them rendered, {limited} beyond a limit, {len(wrong)} differ")
@@ -132,13 +133,17 @@ def test_random_templates_render_as_jinja2_renders_them(driver):
 
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
-@pytest.mark.parametrize("path", sorted((pathlib.Path(__file__).parent / "chat_templates").glob("*.jinja")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((pathlib.Path(__file__).parent / "chat_templates").glob("*.jinja")),
+    ids=lambda path: path.stem)
 def test_templates_of_the_shapes_that_models_ship_render_as_jinja2_renders_them(driver, path):
     env, template, cases = reference(), path.read_text(encoding="utf-8"), []
     for messages, tools, prompt, extra in itertools.product(
-            jinja_grammar.CONVERSATIONS, ([], None, jinja_grammar.TOOLS), (True, False), ({}, {"enable_thinking": False, "date_string": "today"})):
-        cases.append((template, {"messages": messages, "tools": tools, "add_generation_prompt": prompt, "bos_token": "<s>", "eos_token": "</s>", **extra}))
+            jinja_grammar.CONVERSATIONS, ([], None, jinja_grammar.TOOLS), (True, False),
+                ({}, {"enable_thinking": False, "date_string": "today"})):
+        cases.append((template, {"messages": messages, "tools": tools, "add_generation_prompt": prompt,
+            "bos_token": "<s>", "eos_token": "</s>", **extra}))
     wanted = [expected(env, *case) for case in cases]
-    wrong = [(case[1], text) for case, *pair in zip(cases, wanted, render_all(driver, cases)) if (text := difference(*pair))]
+    wrong = [(case[1], text) for case, *pair in zip(cases, wanted,
+        render_all(driver, cases)) if (text := difference(*pair))]
     assert not wrong, wrong[0]
     assert sum(isinstance(want, str) for want in wanted) >= len(cases) // 4
