@@ -180,8 +180,7 @@ static void try_way(Way *way, double score, size_t begin, int32_t id)
 static void find_ways(const Tokenizer *t, Str piece, Way *way)
 {
     const Unigram *u = t->unigram;
-    for (size_t i = 0; i <= piece.n; i++) way[i].id = -1;
-    way[0].score = 0;
+    for (size_t i = 0; i <= piece.n; i++) way[i] = (Way){ .id = -1 };
     for (size_t begin = 0, next = 0; begin < piece.n; begin = next) {
         utf8_next(piece.at, piece.n, &next);
         double before = way[begin].score;
