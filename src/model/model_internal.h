@@ -94,7 +94,9 @@ extern const Name names_gguf[];        // llama.cpp's vocabulary
 // The stored tensor of a slot, by the family's names; NULL: absent.
 const Stored *slot_find(const Family *family, const Checkpoint *checkpoint, Slot slot, int64_t layer, int64_t expert);
 bool slot_present(const Recipe *r, const Checkpoint *checkpoint, Slot slot); // in the first layer
-const char *slot_name(const Family *family, CheckpointKind kind, Slot slot); // first pattern, for messages
+// Its first name, for messages; false: the family has none.
+bool slot_name(char *out, size_t room, const Family *family, CheckpointKind kind, Slot slot, int64_t layer,
+               int64_t expert);
 
 // ---- What families share -------------------------------------------------------------------------------------------
 

@@ -100,10 +100,11 @@ bool slot_present(const Recipe *r, const Checkpoint *checkpoint, Slot slot)
     return slot_find(recipe_family(r), checkpoint, slot, 0, 0) != NULL;
 }
 
-const char *slot_name(const Family *family, CheckpointKind kind, Slot slot)
+bool slot_name(char *out, size_t room, const Family *family, CheckpointKind kind, Slot slot, int64_t layer,
+               int64_t expert)
 {
     for (const Name *const *table = tables_of(family, kind); *table; table++)
         for (const Name *n = *table; n->pattern; n++)
-            if (n->slot == slot) return n->pattern;
-    return "(a tensor without a name in this family)";
+            if (n->slot == slot) return spell(out, room, n->pattern, layer, expert);
+    return false;
 }

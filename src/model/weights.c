@@ -18,19 +18,9 @@ typedef struct Binder {
 
 static void say_missing(Binder *b, Slot slot, int64_t layer, int64_t expert)
 {
-    const char *pattern = slot_name(b->family, b->checkpoint->kind, slot);
-    char name[256];
-    size_t n = 0;
-    for (const char *p = pattern; *p && n < sizeof name - 24;) {
-        bool is_layer = strncmp(p, "{L}", 3) == 0, is_expert = strncmp(p, "{E}", 3) == 0;
-        if (is_layer || is_expert)
-            n += (size_t)snprintf(name + n, sizeof name - n, "%lld", (long long)(is_layer ? layer : expert));
-        else
-            name[n++] = *p;
-        p += is_layer || is_expert ? 3 : 1;
-    }
-    name[n] = 0;
-    report_add(b->report, "tensor %s is missing", name);
+    char name[192];
+    bool named = slot_name(name, sizeof name, b->family, b->checkpoint->kind, slot, layer, expert);
+    report_add(b->report, "tensor %s is missing", named ? name : "(without a name in this family)");
 }
 
 static void put_shape(char *out, size_t room, const int64_t *shape, int rank)

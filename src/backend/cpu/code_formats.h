@@ -160,7 +160,7 @@ INLINE void panel_format(Panel *p, int v, const uint8_t *const row[LANES], int64
 {
     const int groups = (int)(block_elements(format) / QUANT_BLOCK), of = format == DTYPE_Q6_K ? 2 : 1;
     F scale[GROUPS_MOST], minimum[GROUPS_MOST];
-    p->bias = (int16_t)code_bias(format);
+    p->bias = code_bias(format);
     for (int64_t b = 0; b < n / block_elements(format); b++) {
         const uint8_t *at[LANES];
         for (int r = 0; r < LANES; r++) at[r] = row[r] + b * block_bytes(format);

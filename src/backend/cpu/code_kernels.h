@@ -27,7 +27,7 @@ typedef struct Panel {
     // Of one row, before it is spread over lanes:
     _Alignas(64) int8_t row_code[LANES][PANEL_COLS];
     _Alignas(64) float row_scale[PANEL_GROUPS], row_minimum[PANEL_GROUPS];
-    int16_t bias; // of the codes above
+    int32_t bias; // of the codes above
 } Panel;
 
 _Static_assert(sizeof(Panel) <= LINEAR_SLOT, "a panel fits in a slot");
@@ -217,7 +217,7 @@ INLINE void panel_tile(const Panel *p, const Rows *x, int64_t t, int64_t k, int6
     const int8_t *q = x->q + t * step + k / QUANT_BLOCK * QUANT_BYTES;
     const float *d = x->d + t * blocks + k / QUANT_BLOCK;
     const int32_t *sum = x->sum + (t * blocks + k / QUANT_BLOCK) * 2;
-    const int32_t bias = -p->bias;
+    const int32_t less = -p->bias;
     const int steps = groups == 1 ? 8 : 4; // of four elements
     for (int64_t b = 0; b < n / QUANT_BLOCK; b++)
         for (int g = 0; g < groups; g++) { // 1, or 2 halves of the block
@@ -228,7 +228,7 @@ INLINE void panel_tile(const Panel *p, const Rows *x, int64_t t, int64_t k, int6
             panel_dots(isum, p->code, b * 8 + g * 4, q + b * QUANT_BYTES + g * SUM_BLOCK, step, count, steps);
 #pragma GCC unroll 8
             for (int i = 0; i < count; i++) {
-                I start = CODE_BIAS ? sums_times(sum + (i * blocks + b) * 2, one * bias, two * bias) : i_zero();
+                I start = CODE_BIAS ? sums_times(sum + (i * blocks + b) * 2, one * less, two * less) : i_zero();
                 for (int v = 0; v < PANEL_VECTORS; v++) isum[i][v] = i_add(times_base(isum[i][v]), start);
             }
             panel_dots(isum, p->code, b * 8 + g * 4, q + b * QUANT_BYTES + QUANT_BLOCK + g * SUM_BLOCK, step, count,
