@@ -174,6 +174,28 @@ class Injector:
         for n in range(first, (allocations if kind == "alloc" else reads) + 1, stride):
             yield n, self(*args, **{kind: n}, **options)
 
+    def refusals(self, *args, kind="alloc", words=(), stride=1, whole=None, **options):
+        """The results of a sweep that said no. Every run must end well, or say no in one sentence with these words, free what a
+        clean run frees when an allocation failed, and, where it ended well, say `whole` if that is given."""
+        _, _, live = self.count(*args, **options)
+        refused = []
+        for n, result in self.sweep(*args, kind=kind, stride=stride, **options):
+            assert result.rc in (0, 1), (n, result)
+            if kind == "alloc":
+                assert self.last()[2] <= live, f"allocation {n} failed, and something was not freed"
+            if result.rc:
+                refused.append(result.refused(*words))
+            else:
+                assert whole is None or result.text == whole, n
+        return refused
+
+    def starve(self, *args, stride=1, **options):
+        """Runs in which no allocation succeeds from the n-th on: they may say anything, and must not crash."""
+        allocations, _, _ = self.count(*args, **options)
+        for n in range(1, allocations + 1, stride):
+            result = self(*args, alloc=n, repeat=True, **options)
+            assert result.rc in (0, 1), (n, result)
+
 
 @pytest.fixture
 def failing_alloc(request, tmp_path):
