@@ -88,9 +88,8 @@ void events_free(EventQueue *queue);
 
 typedef struct Reply {
     DureSampling options;
-    Sampler *sampler; // NULL: nothing is sampled
-    Buf *stop;        // [stop_count], own copies
-    size_t stop_count;
+    Sampler *sampler;           // NULL: nothing is sampled
+    char **stop;                // own copies, NULL-terminated; NULL: none
     const Tokenizer *tokenizer; // NULL: no text
     Detokenizer detokenizer;
     Buf held; // text that may yet turn out to begin a stop string

@@ -78,50 +78,26 @@ void events_free(EventQueue *queue)
 
 // ---- Stop strings --------------------------------------------------------------------------------------------------
 
-// The stop string that is completed first in the text; of several that end there the longest. False: none.
-static bool stop_find(const Reply *reply, Str text, size_t *begin)
-{
-    for (size_t end = 1; end <= text.n; end++) {
-        size_t longest = 0;
-        for (size_t i = 0; i < reply->stop_count; i++) {
-            const Str stop = buf_str(&reply->stop[i]);
-            if (stop.n <= end && stop.n > longest && !memcmp(text.at + end - stop.n, stop.at, stop.n)) longest = stop.n;
-        }
-        if (!longest) continue;
-        *begin = end - longest;
-        return true;
-    }
-    return false;
-}
-
-// Bytes at the end of the text that may begin a stop string.
-static size_t stop_may_begin(const Reply *reply, Str text)
-{
-    size_t longest = 0;
-    for (size_t i = 0; i < reply->stop_count; i++) {
-        const Str stop = buf_str(&reply->stop[i]);
-        for (size_t n = stop.n - 1 < text.n ? stop.n - 1 : text.n; n > longest; n--)
-            if (!memcmp(text.at + text.n - n, stop.at, n)) longest = n;
-    }
-    return longest;
-}
-
 static Err stops_copy(Reply *reply, const char *const *stops)
 {
     size_t n = 0;
     while (stops && stops[n]) n++;
     if (!n) return OK;
     if (!reply->tokenizer) return err(ERR_UNSUPPORTED, "stop strings need a tokenizer, and the model has none");
-    reply->stop = calloc(n, sizeof *reply->stop);
+    Err e = stops_check(stops);
+    if (e.code) return e;
+    reply->stop = calloc(n + 1, sizeof *reply->stop);
     if (!reply->stop) return err_memory("the stop strings");
     for (size_t i = 0; i < n; i++) {
-        const size_t bytes = strlen(stops[i]);
-        if (!bytes) return err(ERR_USAGE, "stop: a stop string is empty; leave it out or give it text");
-        if (!utf8_valid(stops[i], bytes)) return err(ERR_USAGE, "stop: a stop string is not valid UTF-8");
-        buf_put(&reply->stop[reply->stop_count++], stops[i], bytes);
-        if (reply->stop[i].failed) return err_memory("the stop strings");
+        reply->stop[i] = strdup(stops[i]);
+        if (!reply->stop[i]) return err_memory("the stop strings");
     }
     return OK;
+}
+
+static const char *const *stops_of(const Reply *reply)
+{
+    return (const char *const *)reply->stop;
 }
 
 // ---- Reply ---------------------------------------------------------------------------------------------------------
@@ -142,9 +118,7 @@ static Err reply_release(Reply *reply, EventQueue *events, bool *stopped)
 {
     const Str held = buf_str(&reply->held);
     if (reply->held.failed) return err_memory("a reply's text");
-    size_t give = held.n;
-    *stopped = reply->stop_count && stop_find(reply, held, &give);
-    if (!*stopped) give -= stop_may_begin(reply, held);
+    size_t give = stops_release(stops_of(reply), held, stopped);
     Err e = events_text(events, (Str){ held.at, give });
     if (*stopped) give = held.n; // the stop string, and what the same token said behind it, are not given out
     if (give) memmove(reply->held.at, held.at + give, held.n - give);
@@ -173,7 +147,7 @@ Err reply_flush(Reply *reply, EventQueue *events)
 void reply_free(Reply *reply)
 {
     sampler_free(reply->sampler);
-    for (size_t i = 0; i < reply->stop_count; i++) buf_free(&reply->stop[i]);
+    for (size_t i = 0; reply->stop && reply->stop[i]; i++) free(reply->stop[i]);
     free(reply->stop);
     buf_free(&reply->held);
     buf_free(&reply->detokenizer.long_run); // a stop string leaves it without its end

@@ -219,4 +219,11 @@ void reply_message_free(ReplyMessage *message);
 // {"message": {"role", "content", "reasoning_content", "tool_calls"}, "finish_reason", "partial"}
 void reply_message_write(Buf *out, const ReplyMessage *message, ReplyFinish finish);
 
+// ---- Stop strings --------------------------------------------------------------------------------------------------
+
+// NULL-terminated lists; NULL is the empty one. Each must be well-formed UTF-8 and not empty.
+Err stops_check(const char *const *stops);
+// Bytes of the text to be given out now. *stopped: a stop string follows them; else the rest may begin one.
+size_t stops_release(const char *const *stops, Str text, bool *stopped);
+
 #endif

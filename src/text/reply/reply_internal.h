@@ -122,10 +122,6 @@ void parser_reasoning(Parser *p, Str text);
 void parser_content(Parser *p, Str text);
 void parser_content_end(Parser *p, bool keep_newlines);
 
-Err stops_check(const char *const *stops);
-// Bytes of the text to be given out now. *stopped: a stop string follows them; else the rest may begin one.
-size_t stops_release(const char *const *stops, Str text, bool *stopped);
-
 typedef enum WordFit { WORD_NONE, WORD_UNDECIDED, WORD_WHOLE } WordFit;
 // Which of the words (NULL-terminated; none begins another) the text begins with.
 WordFit word_fit(Str text, const char *const *words, size_t *which);

@@ -41,6 +41,8 @@ static size_t may_begin(const char *const *stops, Str text)
 size_t stops_release(const char *const *stops, Str text, bool *stopped)
 {
     size_t give = text.n;
+    *stopped = false;
+    if (!stops) return give;
     *stopped = find(stops, text, &give);
     return *stopped ? give : text.n - may_begin(stops, text);
 }
