@@ -230,7 +230,7 @@ static Err read_split(Tokenizer *t, const Document *d, uint32_t node)
 
 static Err read_digits(Tokenizer *t, const Document *d, uint32_t node)
 {
-    bool alone;
+    bool alone = false;
     Err e = field_bool(d, node, "individual_digits", false, &alone);
     Step step = { .apply = step_split, .find = find_flagged, .flags = UNICODE_NUMERIC };
     step.behaviour = alone ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS;
