@@ -192,6 +192,16 @@ bool model_is_end(const DureModel *model, int32_t id)
     return false;
 }
 
+Err model_ends_reply(bool *end, const DureModel *model, const int32_t *ids, size_t n)
+{
+    *end = n && model_is_end(model, ids[n - 1]);
+    if (!*end || !model->tokenizer || !model->chat) return OK;
+    bool goes_on;
+    Err e = reply_goes_on(&goes_on, chat_reply_form(model->chat), model->tokenizer, ids, n);
+    *end = !e.code && !goes_on;
+    return e;
+}
+
 // ---- Life ----------------------------------------------------------------------------------------------------------
 
 static Err model_load(DureModel *model, const char *path)

@@ -51,6 +51,8 @@ struct DureModel {
 };
 
 bool model_is_end(const DureModel *model, int32_t id);
+// Whether the last of a session's tokens ends the reply: an end token ends no turn of a reply that goes on behind it.
+Err model_ends_reply(bool *end, const DureModel *model, const int32_t *ids, size_t n);
 Err model_defaults(const DureModel *model, json_t **out); // new object: the recommended sampling
 
 // ---- dure_text.c ---------------------------------------------------------------------------------------------------

@@ -346,8 +346,9 @@ static Err session_sample(DureSession *session, const float *logits)
     Err e = ids_put(&session->tokens, id);
     if (e.code) return e;
     session->stats.reply_tokens = ++reply->tokens;
-    const bool end = !reply->options.ignore_end && model_is_end(engine->model, id);
-    bool stopped = false;
+    bool end = false, stopped = false;
+    if (!reply->options.ignore_end) e = model_ends_reply(&end, engine->model, session->tokens.at, session->tokens.n);
+    if (e.code) return e;
     if (!end || reply->options.keep_special) e = reply_put(reply, id, &session->events, &stopped);
     if (e.code) return e;
     if (stopped || end) return reply_over(session, DURE_REASON_STOP, !stopped);

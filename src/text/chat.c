@@ -151,14 +151,18 @@ static bool stands_in(Str text, const char *mark)
     return text.n && memmem(text.at, text.n, mark, strlen(mark)) != NULL;
 }
 
+static bool in_templates(const Sources *s, const char *mark)
+{
+    return stands_in(s->template, mark) || stands_in(s->tool_use, mark);
+}
+
 static const ReplyForm *find_form(const Sources *s, const Tokenizer *tokenizer)
 {
     for (const ReplyForm *const *form = reply_forms;; form++) {
-        const char *const *mark = (*form)->recognise;
-        while (*mark && (stands_in(s->template, *mark) || stands_in(s->tool_use, *mark) ||
-                         (tokenizer && tokenizer_id(tokenizer, str(*mark)) >= 0)))
-            mark++;
-        if (!*mark) return *form; // the last one asks for nothing
+        const char *const *mark = (*form)->recognise, *const *text = (*form)->in_template;
+        while (*mark && (in_templates(s, *mark) || (tokenizer && tokenizer_id(tokenizer, str(*mark)) >= 0))) mark++;
+        while (text && *text && in_templates(s, *text)) text++;
+        if (!*mark && !(text && *text)) return *form; // the last one asks for nothing
     }
 }
 

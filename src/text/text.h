@@ -124,7 +124,7 @@ Err chat_render(const Chat *chat, const json_t *messages, const ChatOptions *opt
 
 // ---- Forms of reply ------------------------------------------------------------------------------------------------
 
-typedef enum CallSyntax { CALL_NONE, CALL_JSON, CALL_TAGGED, CALL_TYPED, CALL_LIST } CallSyntax;
+typedef enum CallSyntax { CALL_NONE, CALL_JSON, CALL_TAGGED, CALL_TYPED, CALL_LIST, CALL_XML, CALL_MEDIA } CallSyntax;
 
 // How a model's reply is marked up. A constant table; chosen by the marks in template and vocabulary, not by architecture.
 typedef struct ReplyForm {
@@ -135,6 +135,7 @@ typedef struct ReplyForm {
     bool strip_newlines;      // around reasoning, and before the answer
     const char *const *marks; // every string that structures a prompt or reply, NULL-terminated: guarded where a token
     const char *const *recognise;       // strings that must all stand in the template or be tokens, NULL-terminated
+    const char *const *in_template;     // strings that must all stand in the template itself, NULL-terminated, or NULL
     const char *const *ends;            // tokens that end a reply besides those that the config names, NULL-terminated
     bool strip_blanks;                  // before the answer all white space goes, not newlines alone
     const struct ReplyMachine *machine; // what cuts a reply of this form apart
@@ -198,6 +199,10 @@ bool parser_next(Parser *parser, Delta *out); // false: none waits
 
 // Where a prompt leaves the reply: the last reasoning mark that the template wrote behind all messages decides.
 ParserStart reply_start(const ReplyForm *form, const Rendered *prompt);
+
+// Whether a reply goes on behind an end token, the last of ids: in a form whose replies are turns, the token that ends a turn does
+// not end the reply when the turn was a thought. ids: prompt and reply.
+Err reply_goes_on(bool *goes_on, const ReplyForm *form, const Tokenizer *tokenizer, const int32_t *ids, size_t n);
 
 // The whole reply, joined from deltas.
 typedef struct ReplyCall {

@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from talker import END, TEMPLATE, VOCAB, write_talker
+from talker import END, START, TEMPLATE, VOCAB, write_talker
 from terminal import Terminal
 
 MARKS = ["<think>", "</think>", "<tool_call>", "</tool_call>", '{"name": "now"}']
@@ -112,3 +112,23 @@ def test_a_talk_shows_reasoning_when_asked(dure, switched):
     assert dure("chat", switched, "--reasoning", "show", stdin="a\nb\n").ok().text == "hm\n\nOk.\n" * 2
     assert dure("chat", switched, "--reasoning", "off", stdin="a\n").ok().text == "Ok.\n"
     assert dure("chat", switched, "--stop", ".", stdin="a\n").ok().text == "Ok\n"
+
+
+TURN_MARKS = ["\n\n", "assistant\n", ' -> tool/function_call\n', '[{"name": "now"}]', "assistant"]
+GAP, HEADER, CALLING, CALLS, ROLE = range(VOCAB, VOCAB + len(TURN_MARKS))
+TURNS = TEMPLATE.replace("assistant\n{% endif %}", "assistant/think\n{% endif %}") + "{# tool/function_call #}"
+
+
+@pytest.mark.parametrize("follows, told", [
+    (chain("\n", "h", "m", END, GAP, START, HEADER, "O", "k", "."), {"text": "Ok.", "tool_calls": []}),
+    (chain("\n", "h", "m", END, GAP, START, ROLE, CALLING, CALLS), {"text": "", "tool_calls": [CALL_LINE]}),
+])
+def test_the_end_of_a_thoughts_turn_is_not_the_replys(dure, tmp_path, follows, told):
+    """HyperCLOVA X Think: the token that config.json calls the end also stands between reasoning and answer."""
+    last = next(token for token in follows.values() if token not in follows)
+    model = write_talker(tmp_path / "turns", follows | {last: END}, TURNS, TURN_MARKS)
+    answer = dure("run", model, "?", "--json").ok().json
+    assert {key: answer[key] for key in told} == told
+    assert answer["reasoning_content"] == "hm" and answer["finish_reason"] != "length"
+    talked = dure("chat", model, stdin="?\n").ok().text
+    assert talked == "Ok.\n" if told["text"] else json.loads(talked) == CALL_LINE

@@ -22,6 +22,21 @@ static const struct {
       "</arg_value></tool_call><|im_end|>",
       "{\"message\": {\"role\": \"assistant\", \"content\": \"\", \"reasoning_content\": null" BEHIND FUNCTION
       "\"{\\\"k\\\": {\\\"a\\\": [1, null]}, \\\"l\\\": \\\"x\\\"}\"" END "null}" },
+    { &reply_xml, "<tool_call>a<function=f><parameter=k>1</parameter></function></tool_call>",
+      "{\"message\": {\"role\": \"assistant\", \"content\": \"a\", \"reasoning_content\": null" BEHIND FUNCTION
+      "\"{\\\"k\\\": \\\"1\\\"}\"}}]}, \"finish_reason\": \"length\", \"partial\": null}" },
+    { &reply_omni,
+      "<audio_decoder_call><speaker_info>v</speaker_info><discrete_audio>u</discrete_audio></audio_decoder_call>"
+      "<|discrete_image_start|>i<|discrete_image_end|><|discrete_audio_start|><|audio07|><|discrete_audio_end|><user_"
+      "transcript>h<|im_end|>",
+      "{\"message\": {\"role\": \"assistant\", \"content\": \"\", \"reasoning_content\": \"<user_transcript>h\"" BEHIND
+      "\"type\": \"function\", \"function\": {\"name\": \"audio_synthesis\", \"arguments\": \"{\\\"speaker_info\\\": "
+      "{\\\"raw\\\": \\\"v\\\"}, \\\"discrete_audio\\\": \\\"u\\\"}\"}}, {\"type\": \"function\", \"function\": "
+      "{\"name\": "
+      "\"t2i_model_generation\", \"arguments\": \"{\\\"discrete_image_token\\\": "
+      "\\\"<|discrete_image_start|>i<|discrete_image_end|>\\\"}\"}}, {\"type\": \"function\", \"function\": {\"name\": "
+      "\"audio_synthesis\", \"arguments\": \"{\\\"units\\\": [7], \\\"format\\\": \\\"wav\\\", "
+      "\\\"token_count\\\": 1}\"" END "null}" },
     { &reply_solar,
       "<|think|>a<|end|><|begin|>assistant<|tool_calls|><|tool_call:begin|>i<|tool_call:name|>f<|tool_call:args|>{}"
       "<|tool_call:end|><|calls|>",

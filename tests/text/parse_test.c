@@ -1,8 +1,6 @@
 // Replies cut apart: the golden ones of every family, token by token and as text cut anywhere; forms that have no golden replies;
 // random replies, of which no byte may be lost.
-#include "text/golden_text.h"
-
-#include "text/reply/reply_internal.h"
+#include "text/parse_support.h"
 
 typedef struct Family {
     Tokenizer *tokenizer;
@@ -44,29 +42,7 @@ static ParserStart start_of(Str name)
     return str_is(name, "reasoning") ? PARSER_REASONING : str_is(name, "content") ? PARSER_CONTENT : PARSER_START;
 }
 
-// ---- Parsing in pieces ---------------------------------------------------------------------------------------------
-
-static void drain(Parser *p, ReplyMessage *message)
-{
-    for (Delta delta; parser_next(p, &delta);) {
-        assert_true(utf8_valid(delta.text.at, delta.text.n));
-        EXPECT_OK(reply_message_add(message, &delta));
-    }
-}
-
-static json_t *finish(Parser *p, ReplyMessage *message, bool stopped)
-{
-    Buf out = { 0 };
-    EXPECT_OK(parser_end(p, stopped));
-    drain(p, message);
-    reply_message_write(&out, message, parser_finish(p));
-    assert_false(out.failed);
-    json_t *json = golden_parse(buf_str(&out), "message");
-    buf_free(&out);
-    reply_message_free(message);
-    parser_free(p);
-    return json;
-}
+// ---- Parsing in pieces ----------------------------------------------------------------------------------------------
 
 static json_t *parse_ids(const Family *f, const json_t *reply, bool drain_late)
 {
@@ -80,36 +56,6 @@ static json_t *parse_ids(const Family *f, const json_t *reply, bool drain_late)
         if (!drain_late) drain(p, &message);
     }
     return finish(p, &message, false);
-}
-
-static uint32_t next_random(uint32_t *seed)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return *seed >> 8;
-}
-
-// In pieces of 1 to `most` bytes; most 0: at once.
-static json_t *parse_with(const ReplyForm *form, const Tokenizer *tokenizer, const ParserOptions *options, Str text,
-                          uint32_t most, uint32_t seed)
-{
-    Parser *p = NULL;
-    ReplyMessage message = { 0 };
-    EXPECT_OK(parser_new(&p, form, tokenizer, options));
-    for (size_t at = 0; at < text.n;) {
-        size_t n = most ? 1 + next_random(&seed) % most : text.n;
-        if (n > text.n - at) n = text.n - at;
-        EXPECT_OK(parser_put_text(p, (Str){ text.at + at, n }));
-        if (!most || next_random(&seed) % 4) drain(p, &message);
-        at += n;
-    }
-    return finish(p, &message, false);
-}
-
-static json_t *parse_text(const ReplyForm *form, const Tokenizer *tokenizer, ParserStart start, const json_t *tools,
-                          Str text, uint32_t most, uint32_t seed)
-{
-    const ParserOptions options = { .start = start, .tools = tools, .by_text = true };
-    return parse_with(form, tokenizer, &options, text, most, seed);
 }
 
 // ---- Golden replies ------------------------------------------------------------------------------------------------
@@ -195,12 +141,6 @@ typedef struct Small {
     ParserStart start;
     const char *text, *expected;
 } Small;
-
-#define REPLY(REASONING, CONTENT, CALLS, FINISH, PARTIAL)                                                              \
-    "{\"message\": {\"role\": \"assistant\", \"content\": \"" CONTENT "\", \"reasoning_content\": " REASONING          \
-    ", \"tool_calls\": [" CALLS "]}, \"finish_reason\": \"" FINISH "\", \"partial\": " PARTIAL "}"
-#define CALL(NAME, ARGUMENTS)                                                                                          \
-    "{\"type\": \"function\", \"function\": {\"name\": \"" NAME "\", \"arguments\": \"" ARGUMENTS "\"}}"
 
 static const Small smalls[] = {
     { &reply_plain, PARSER_START, "\n <think>a</think>\n",

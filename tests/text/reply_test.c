@@ -8,7 +8,7 @@ typedef struct Expected {
 static const Expected expected[] = {
     { "axk1", "axk1", "hermes" },
     { "hyperclovax", "hyperclovax", "tagged" },
-    { "hyperclovax_omni", "hyperclovax", "tagged" },
+    { "hyperclovax_omni", "hyperclovax", "omni" },
     { "exaone_moe", "exaone_moe", "exaone" },
     { "exaone4", "exaone4", "exaone" },
     { "vaetki", "vaetki", "hermes" },
@@ -63,6 +63,7 @@ static void marks_in_the_template_alone_are_enough(void **state)
         { "<think></think><tool_call></tool_call>", "hermes" },
         { "<think></think><tool_call></tool_call><tool_result>", "exaone" },
         { "<think></think><tool_call><arg_key><arg_value>", "tagged" },
+        { "<think></think><tool_call></tool_call><function=<parameter=<tool_result>", "xml" },
         { "<|im_start|>assistant -> tool/function_call\n<|im_end|>", "turns" },
         { "<|begin|><|think|><|content|><|tool_call:begin|><|tool_call:args|>", "solar" },
     };

@@ -99,6 +99,7 @@ static bool scan_list(Scan *s)
 // Of the members, those that a call has. at NULL: absent. The last of equal keys counts.
 typedef struct Members {
     Str name, arguments;
+    Str parameters; // what a list of calls may have in the place of arguments
 } Members;
 
 static bool scan_object(Scan *s, Members *members)
@@ -120,6 +121,7 @@ static bool scan_object(Scan *s, Members *members)
         while (value.n && strchr(" \n\t\r", value.at[value.n - 1])) value.n--;
         if (members && str_is(key, "\"name\"")) members->name = value;
         if (members && str_is(key, "\"arguments\"")) members->arguments = value;
+        if (members && str_is(key, "\"parameters\"")) members->parameters = value;
     } while (take(s, ','));
     return take(s, '}');
 }
@@ -250,6 +252,7 @@ bool call_json_list(Parser *p, Str text)
             Members members = { 0 };
             skip_space(&s);
             if (!scan_object(&s, &members) || !is_call(&members)) return false;
+            if (!members.arguments.at) members.arguments = members.parameters;
             if (give) give_call(p, &members);
             skip_space(&s);
         } while (take(&s, ','));

@@ -1,6 +1,7 @@
 // Replies of HyperCLOVA X SEED Think 14B: up to three turns, told apart by what follows the role.
 //   "/think\n" reasoning | "\n" answer | " -> tool/function_call\n" [calls], each ended by <|im_end|>
-// and between turns "\n<|im_start|>assistant". A list that is none is content as written.
+// and between turns "\n<|im_start|>assistant". A list that is none is content as written. Where the model's files name <|im_end|>
+// as an end, it ends the reply behind an answer and behind calls; behind reasoning the reply goes on in any case.
 #include "text/reply/reply_internal.h"
 
 enum { STATE_START, STATE_HEADER, STATE_REASONING, STATE_CONTENT, STATE_CALLS, STATE_BETWEEN };
@@ -90,7 +91,9 @@ static void turns_mark(Parser *p, const Mark *mark)
         if (p->state == STATE_CONTENT) parser_content_end(p, true);
         if (p->state == STATE_CALLS) end_calls(p, true);
         p->turn_ended = p->state == STATE_CONTENT || p->state == STATE_CALLS;
+        const bool over = mark->model_end && p->state != STATE_REASONING;
         enter(p, STATE_BETWEEN);
+        if (over) parser_finish_reply(p);
     } else {
         turns_text(p, mark->text);
     }
@@ -105,3 +108,26 @@ static void turns_end(Parser *p)
 }
 
 const ReplyMachine machine_turns = { turns_begin, turns_text, turns_mark, turns_end };
+
+// ---- Ends that are none --------------------------------------------------------------------------------------------
+
+Err reply_goes_on(bool *goes_on, const ReplyForm *form, const Tokenizer *tokenizer, const int32_t *ids, size_t n)
+{
+    *goes_on = false;
+    if (form->machine != &machine_turns || !n || ids[n - 1] != tokenizer_id(tokenizer, str("<|im_end|>"))) return OK;
+    const int32_t opens = tokenizer_id(tokenizer, str("<|im_start|>"));
+    size_t at = n - 1;
+    while (at > 0 && ids[at - 1] != opens) at--;
+    if (!at) return OK;
+    Buf text = { 0 };
+    Detokenizer d = detokenizer_new(tokenizer, true);
+    const size_t enough = strlen(headers[0]);
+    Err e = OK;
+    for (; at + 1 < n && text.n < enough && !e.code; at++) e = detokenizer_put(&d, ids[at], &text);
+    if (!e.code) e = detokenizer_end(&d, &text);
+    if (!e.code && text.failed) e = err_memory("a turn's header");
+    *goes_on = !e.code && str_starts(buf_str(&text), headers[0]);
+    buf_free(&text);
+    buf_free(&d.long_run);
+    return e;
+}

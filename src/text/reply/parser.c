@@ -183,6 +183,7 @@ void parser_reasoning(Parser *p, Str text)
     if (p->lead) text = skip_lead(text, false);
     if (!text.n) return;
     p->lead = false;
+    p->reasoned = true;
     part_put(p, DELTA_REASONING, text);
 }
 
@@ -314,7 +315,7 @@ Err parser_put(Parser *p, int32_t id)
         Err e = put_mark(p, &p->marks[i]);
         return e.code ? e : fault(p);
     }
-    if (p->drop_special && tokenizer_is_special(p->tokenizer, id)) return OK;
+    if (p->drop_special && !p->verbatim && tokenizer_is_special(p->tokenizer, id)) return OK;
     Err e = detokenizer_put(&p->detokenizer, id, &p->held);
     if (e.code) return e;
     release(p, false);
@@ -369,9 +370,12 @@ bool parser_over(const Parser *p)
 static void add_mark(Parser *p, Str text, MarkKind kind, int32_t id)
 {
     for (size_t i = 0; i < p->mark_count; i++)
-        if (str_equal(p->marks[i].text, text)) return; // the form's own meaning comes first
+        if (str_equal(p->marks[i].text, text)) { // the form's own meaning comes first
+            if (kind == MARK_END) p->marks[i].model_end = true;
+            return;
+        }
     if (!text.n) return;
-    p->marks[p->mark_count++] = (Mark){ text, kind, p->by_text ? -1 : id };
+    p->marks[p->mark_count++] = (Mark){ text, kind, p->by_text ? -1 : id, kind == MARK_END };
     if (p->by_text || id < 0) p->begins[(uint8_t)text.at[0]] = true;
 }
 

@@ -6,8 +6,8 @@
 
 #include "text/text.h"
 
-extern const ReplyForm reply_solar, reply_turns, reply_tagged, reply_exaone, reply_hermes, reply_calls, reply_think,
-    reply_plain;
+extern const ReplyForm reply_solar, reply_turns, reply_omni, reply_tagged, reply_xml, reply_exaone, reply_hermes,
+    reply_calls, reply_think, reply_plain;
 
 // ---- Marks ---------------------------------------------------------------------------------------------------------
 
@@ -17,8 +17,18 @@ typedef enum MarkKind {
     // tags
     MARK_THINK,
     MARK_THINK_END,
-    MARK_CALL,
+    MARK_CALL, // of this and the three that follow, what closes it is the next kind
     MARK_CALL_END,
+    MARK_IMAGE,
+    MARK_IMAGE_END,
+    MARK_AUDIO,
+    MARK_AUDIO_END,
+    MARK_SPEECH,
+    MARK_SPEECH_END,
+    MARK_HEARD, // what the user said
+    MARK_HEARD_END,
+    MARK_SAID, // what is spoken
+    MARK_SAID_END,
     MARK_KEY,
     MARK_KEY_END,
     MARK_VALUE,
@@ -44,7 +54,8 @@ typedef struct MarkRow {
 typedef struct Mark {
     Str text;
     MarkKind kind;
-    int32_t id; // -1: found in the text
+    int32_t id;     // -1: found in the text
+    bool model_end; // the model's files name it as an end of replies
 } Mark;
 
 // ---- Parser --------------------------------------------------------------------------------------------------------
@@ -100,6 +111,10 @@ struct Parser {
     bool answered;   // the content has text
     size_t newlines; // held back: they may belong to the form
     bool turn_ended; // and it was no thought
+    bool verbatim;   // special tokens are kept whatever the caller wants: they are a call's
+    bool reasoned;   // the reasoning has text
+    bool said;       // inside of what is spoken
+    MarkKind opened; // what began the call
     Buf word;        // the beginning of a part's header
     Buf call;        // the text of the call being read, with its marks
     size_t call_inner;
@@ -128,9 +143,21 @@ WordFit word_fit(Str text, const char *const *words, size_t *which);
 
 // ---- Calls ---------------------------------------------------------------------------------------------------------
 
-bool call_json(Parser *p, Str text);      // {"name", "arguments"}; gives the call out. False: it is none
-bool call_json_list(Parser *p, Str text); // a list of such, all of them or none
-bool call_tagged(Parser *p);              // what Parser.call holds
+bool call_json(Parser *p, Str text);                // {"name", "arguments"}; gives the call out. False: it is none
+bool call_json_list(Parser *p, Str text);           // a list of such, all of them or none
+bool call_tagged(Parser *p);                        // what Parser.call holds
+bool call_xml(Parser *p, Str text, bool closed);    // <function=NAME> <parameter=KEY>VALUE</parameter> ...
+bool call_image(Parser *p);                         // the discrete image that Parser.call holds
+bool call_audio(Parser *p, Str text);               // units of speech
+bool call_speech(Parser *p, Str text, bool closed); // what stands in <audio_decoder_call>
+
+// Arguments being read: an object of JSON texts by key; of equal keys the last one counts. False: no memory.
+bool arguments_put(json_t *arguments, Str key, const Buf *json);
+void arguments_give(Parser *p, Str name, json_t *arguments); // the whole call
+void value_json(Buf *out, Str value,
+                bool is_string); // text if it is a string, else JSON, else a Python literal, else text
+// Of the arguments that a tool declares, the schema of one; NULL: no such function or argument.
+const json_t *argument_schema(const json_t *tools, Str name, Str key);
 
 bool blank_at(Str text, size_t at, size_t *after); // white space as Python's str.strip has it
 Str strip_blanks(Str text);
