@@ -75,6 +75,16 @@ static Value macro_attribute(Run *r, const Macro *m, Str name)
 }
 
 // Attributes that are no methods. NOTHING: there is none.
+static Value number_attribute(Run *r, Value of, Str name)
+{
+    Value zero = { .kind = V_INT }, one = { .kind = V_INT, .integer = 1 };
+    bool whole = of.kind != V_FLOAT;
+    if (str_is(name, "real") || (whole && str_is(name, "numerator")))
+        return whole ? jinja_binary(r, T_ADD, of, zero) : of;
+    if (str_is(name, "imag")) return whole ? zero : (Value){ .kind = V_FLOAT };
+    return whole && str_is(name, "denominator") ? one : NOTHING;
+}
+
 static Value plain_attribute(Run *r, Value of, const Text *key)
 {
     Str name = { key->at, key->n };
@@ -92,6 +102,11 @@ static Value plain_attribute(Run *r, Value of, const Text *key)
         if (of.list->grouped && str_is(name, "grouper")) return of.list->at[0];
         if (of.list->grouped && str_is(name, "list")) return of.list->at[1];
         return NOTHING;
+    case V_BOOL:
+    case V_INT:
+    case V_BIG:
+    case V_FLOAT:
+        return number_attribute(r, of, name);
     case V_RANGE:
         if (str_is(name, "start")) return (Value){ .kind = V_INT, .integer = of.list->start };
         if (str_is(name, "stop")) return (Value){ .kind = V_INT, .integer = of.list->stop };
@@ -105,11 +120,26 @@ static Value plain_attribute(Run *r, Value of, const Text *key)
     }
 }
 
+// What every object has and the sandbox keeps to itself. Other names with underscores are there for keys of dicts only.
+static bool is_internal(Str name)
+{
+    static const char *const names[] = {
+        "class",     "delattr",  "dir",     "doc",           "eq",  "format",       "ge",  "getattribute", "getstate",
+        "gt",        "hash",     "init",    "init_subclass", "le",  "lt",           "ne",  "new",          "reduce",
+        "reduce_ex", "repr",     "setattr", "sizeof",        "str", "subclasshook", "len", "iter",         "add",
+        "getitem",   "contains", "bool",    "mul",
+    };
+    if (name.n <= 4 || !str_starts(name, "__") || !str_ends(name, "__")) return false;
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (str_is((Str){ name.at + 2, name.n - 4 }, names[i])) return true;
+    return false;
+}
+
 // An attribute as Python's getattr sees it, within what the sandbox allows. NOTHING: the object has none of this name.
 static Value attribute(Run *r, Value of, const Text *key)
 {
     Str name = { key->at, key->n };
-    bool unsafe = str_starts(name, "__") && str_ends(name, "__") && name.n > 4;
+    bool unsafe = is_internal(name);
     const Builtin *method = unsafe ? NULL : jinja_method(of.kind, name, &unsafe);
     if (unsafe) return refused(r, of, name);
     if (!method) return plain_attribute(r, of, key);
@@ -128,7 +158,9 @@ static Value missing(Run *r, Value of, Value key)
 Value jinja_get(Run *r, Value of, const Text *key)
 {
     if (jinja_failed(r)) return NOTHING;
-    if (of.kind == V_UNDEFINED) return jinja_use_undefined(r, of);
+    if (of.kind == V_UNDEFINED)
+        return is_internal((Str){ key->at, key->n }) ? refused(r, of, (Str){ key->at, key->n })
+                                                     : jinja_use_undefined(r, of);
     Value name = { .kind = V_TEXT, .text = key }, v = attribute(r, of, key);
     if (v.kind == V_ABSENT && of.kind == V_DICT) v = jinja_dict_get(r, of.dict, name);
     return v.kind != V_ABSENT || jinja_failed(r) ? v : missing(r, of, name);

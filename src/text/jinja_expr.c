@@ -49,18 +49,18 @@ static bool plain_digits(Parser *p, char *out, size_t size)
 
 static Node *parse_number(Parser *p)
 {
-    char text[512];
+    char text[JINJA_INT_DIGITS + 1];
     Node *n = jinja_node(p, E_CONST);
     if (!plain_digits(p, text, sizeof text)) {
-        jinja_syntax(p, "a number has more than 500 digits");
+        jinja_syntax(p, "a number has more than %d digits", JINJA_INT_DIGITS);
     } else if (p->now.kind == T_FLOAT) {
         n->value = (Value){ .kind = V_FLOAT, .real = strtod(text, NULL) };
     } else {
         char kind = text[0] == '0' ? (char)(text[1] | 0x20) : 0;
-        int base = kind == 'x' ? 16 : kind == 'o' ? 8 : kind == 'b' ? 2 : 10;
-        errno = 0;
-        n->value = (Value){ .kind = V_INT, .integer = strtoll(base == 10 ? text : text + 2, NULL, base) };
-        if (errno) jinja_syntax(p, "an integer of more than 64 bits");
+        unsigned base = kind == 'x' ? 16 : kind == 'o' ? 8 : kind == 'b' ? 2 : 10;
+        const char *digits = base == 10 ? text : text + 2;
+        n->value = jinja_int_parse(p->r, digits, strlen(digits), base, false);
+        if (n->value.kind == V_ABSENT) jinja_syntax(p, "an integer of too many digits");
     }
     jinja_advance(p);
     return n;

@@ -1,7 +1,6 @@
 // Filters over strings and numbers.
 #include "text/jinja_internal.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -300,135 +299,158 @@ static Value filter_xmlattr(Run *r, Value self, const Value *a, const Args *args
 
 // ---- Numbers -------------------------------------------------------------------------------------------------------
 
-// A number's text as Python reads it: white space around, single underscores between digits. False: too long or malformed.
-static bool number_text(const Text *t, char *out, size_t size)
+// The digit that a decimal character of any script stands for, or -1.
+static int decimal_of(uint32_t c)
 {
-    size_t begin = 0, end = t->n, n = 0;
-    for (size_t next = 0; begin < end && jinja_is_space(utf8_next(t->at, end, &next)); next = begin) begin = next;
-    while (end > begin) {
-        size_t start = end - 1;
-        while (start > begin && (t->at[start] & 0xC0) == 0x80) start--;
-        size_t next = start;
-        if (!jinja_is_space(utf8_next(t->at, end, &next))) break;
-        end = start;
-    }
-    for (size_t i = begin; i < end; i++) {
-        char c = t->at[i];
-        if (c == '_' && i > begin && i + 1 < end && t->at[i - 1] != '_' && t->at[i + 1] != '_') continue;
-        if (n + 1 >= size || c == '_' || c == 0 || c == ' ') return false;
-        out[n++] = c;
-    }
-    out[n] = 0;
-    return n > 0;
+    if (c < 0x80) return c >= '0' && c <= '9' ? (int)c - '0' : -1;
+    if (!jinja_in_class(c, CLASS_DECIMAL)) return -1;
+    if (c >= 0x1D7CE && c <= 0x1D7FF) return (int)(c - 0x1D7CE) % 10; // five alphabets' digits in a row
+    int digit = 0;
+    while (digit < 9 && jinja_in_class(c - 1 - (uint32_t)digit, CLASS_DECIMAL)) digit++;
+    return digit;
 }
 
-static bool real_from_text(const Text *t, double *out)
+static bool is_word(char c, bool digits)
 {
-    char text[512], *end;
-    if (!number_text(t, text, sizeof text) || strpbrk(text, "xXpP(")) return false;
+    return (c >= '0' && c <= '9') || (!digits && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')));
+}
+
+// A number's text as Python reads it, as a string of the run: digits of any script, white space around it, single
+// underscores between digits (of a float) or letters and digits. NULL: malformed.
+static char *number_text(Run *r, const Text *t, bool of_float)
+{
+    size_t n = 0, out = 0;
+    char before = 0;
+    Value stripped = jinja_strip(r, t, NULL, true, true);
+    char *text = jinja_failed(r) ? NULL : jinja_alloc(r, stripped.text->n + 1, 1);
+    if (!text) return NULL;
+    for (size_t at = 0; at < stripped.text->n;) {
+        uint32_t c = utf8_next(stripped.text->at, stripped.text->n, &at);
+        int digit = decimal_of(c);
+        if (digit < 0 && (c >= 0x80 || c <= ' ')) return NULL;
+        text[n++] = digit < 0 ? (char)c : (char)('0' + digit);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '_') {
+            if (!i || i + 1 == n || !is_word(before, of_float) || !is_word(text[i + 1], of_float)) return NULL;
+            before = '_';
+        } else {
+            before = text[out++] = text[i];
+        }
+    }
+    text[out] = 0;
+    return out ? text : NULL;
+}
+
+static bool real_from_text(Run *r, const Text *t, double *out)
+{
+    char *end, *text = number_text(r, t, true);
+    if (!text || strpbrk(text, "xXpP(")) return false;
     *out = strtod(text, &end);
     return !*end;
 }
 
-typedef enum Parsed { PARSED, NOT_A_NUMBER, TOO_BIG } Parsed;
-
-static Parsed int_from_text(const Text *t, int64_t base, int64_t *out)
+// NOTHING: not a whole number, or failed.
+static Value int_from_text(Run *r, const Text *t, Value given)
 {
-    char text[512], *end;
-    if (!number_text(t, text, sizeof text)) return NOT_A_NUMBER;
-    char *digits = text + (text[0] == '-' || text[0] == '+');
-    char kind = digits[0] == '0' ? (char)(digits[1] | 0x20) : 0;
+    int64_t base = 10;
+    if (given.kind != V_ABSENT && !jinja_as_int(given, &base)) return NOTHING;
+    if (base < 0 || base == 1 || base > 36) return NOTHING;
+    const char *text = number_text(r, t, false);
+    if (!text) return NOTHING;
+    bool negative = text[0] == '-';
+    text += text[0] == '-' || text[0] == '+';
+    char kind = text[0] == '0' ? (char)(text[1] | 0x20) : 0;
     int64_t own = kind == 'x' ? 16 : kind == 'o' ? 8 : kind == 'b' ? 2 : 0;
-    bool prefixed = own && (base == own || base == 0);
-    if (base == 0 && !own && digits[0] == '0' && strspn(digits, "0") != strlen(digits)) return NOT_A_NUMBER;
-    if (prefixed) memmove(digits, digits + 2, strlen(digits + 2) + 1);
-    if (!digits[0] || digits[0] == '-' || digits[0] == '+' || (!prefixed && strpbrk(digits, "xX") && base <= 16))
-        return NOT_A_NUMBER;
-    errno = 0;
-    *out = strtoll(text, &end, (int)(prefixed ? own : base == 0 ? 10 : base));
-    return *end ? NOT_A_NUMBER : errno ? TOO_BIG : PARSED;
-}
-
-static Value int_from_real(Run *r, double d, Value fallback, bool strict)
-{
-    if (isnan(d)) return fallback;
-    if (isinf(d)) return strict ? jinja_fail(r, ERR_FORMAT, "cannot convert float infinity to integer") : fallback;
-    if (fabs(d) >= 9223372036854775808.0) return jinja_fail(r, ERR_LIMIT, "an integer would need more than 64 bits");
-    return (Value){ .kind = V_INT, .integer = (int64_t)d };
+    if (base == 0 && !own && text[0] == '0' && strspn(text, "0") != strlen(text)) return NOTHING;
+    if (own && (base == own || base == 0)) text += 2;
+    return jinja_int_parse(r, text, strlen(text), (unsigned)(base ? base : own ? own : 10), negative);
 }
 
 static Value filter_int(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
-    int64_t base, i;
     double d;
-    Value fallback = a[0].kind == V_ABSENT ? (Value){ .kind = V_INT } : a[0];
-    if (!jinja_index(r, a[1], 10, &base)) return NOTHING;
-    if (base < 0 || base == 1 || base > 36) return fallback;
+    Value fallback = a[0].kind == V_ABSENT ? (Value){ .kind = V_INT } : a[0], v;
     if (self.kind == V_UNDEFINED) return jinja_use_undefined(r, self);
-    if (jinja_as_int(self, &i)) return (Value){ .kind = V_INT, .integer = i };
-    if (self.kind == V_FLOAT) return int_from_real(r, self.real, fallback, true);
+    if (self.kind == V_BIG || self.kind == V_INT) return self;
+    if (self.kind == V_BOOL) return (Value){ .kind = V_INT, .integer = self.flag };
+    if (self.kind == V_FLOAT) return isnan(self.real) ? fallback : jinja_int_from_real(r, self.real);
     if (self.kind != V_TEXT) return fallback;
-    Parsed p = int_from_text(self.text, base, &i);
-    if (p == TOO_BIG) return jinja_fail(r, ERR_LIMIT, "an integer would need more than 64 bits");
-    if (p == PARSED) return (Value){ .kind = V_INT, .integer = i };
-    return real_from_text(self.text, &d) ? int_from_real(r, d, fallback, false) : fallback;
+    v = int_from_text(r, self.text, a[1]);
+    if (v.kind != V_ABSENT || jinja_failed(r)) return v;
+    return real_from_text(r, self.text, &d) && isfinite(d) ? jinja_int_from_real(r, d) : fallback;
 }
 
 static Value filter_float(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
     double d;
-    if (self.kind == V_UNDEFINED) return jinja_use_undefined(r, self);
-    if (jinja_as_real(self, &d) || (self.kind == V_TEXT && real_from_text(self.text, &d)))
-        return (Value){ .kind = V_FLOAT, .real = d };
+    bool number = self.kind == V_FLOAT || jinja_is_whole(self);
+    if (self.kind == V_UNDEFINED || number)
+        return jinja_need_real(r, self, &d) ? (Value){ .kind = V_FLOAT, .real = d } : NOTHING;
+    if (self.kind == V_TEXT && real_from_text(r, self.text, &d)) return (Value){ .kind = V_FLOAT, .real = d };
     return a[0].kind == V_ABSENT ? (Value){ .kind = V_FLOAT } : a[0];
 }
 
+// Python's round(float, -places): exactly, to even on ties.
+static Value round_far(Run *r, double v, int64_t places)
+{
+    double whole = trunc(v);
+    Value i = jinja_int_from_real(r, fabs(whole)), two = { .kind = V_INT, .integer = 2 };
+    Value unit =
+        jinja_binary(r, T_POW, (Value){ .kind = V_INT, .integer = 10 }, (Value){ .kind = V_INT, .integer = places });
+    Value rest = jinja_binary(r, T_MUL, jinja_binary(r, T_MOD, i, unit), two), one = { .kind = V_INT, .integer = 1 };
+    if (jinja_failed(r)) return NOTHING;
+    if (whole != v && jinja_int_order(rest, unit) == 0) i = jinja_binary(r, T_ADD, i, one); // above the middle
+    double d = jinja_int_real(jinja_int_round(r, i, places));
+    if (isinf(d)) return jinja_fail(r, ERR_FORMAT, "rounded value too large to represent");
+    return (Value){ .kind = V_FLOAT, .real = copysign(d, v) };
+}
+
 // Python's round(): to even on ties, judged on the exact binary value.
-static double round_common(double v, int64_t places)
+static Value round_common(Run *r, Value v, Value precision)
 {
     char text[700];
-    if (!isfinite(v) || places > 300) return v;
-    if (places < -310) return copysign(0, v);
-    if (places >= 0) {
-        snprintf(text, sizeof text, "%.*f", (int)places, v);
-        return strtod(text, NULL);
-    }
-    double unit = pow(10, (double)-places);
-    return nearbyint(v / unit) * unit;
+    int64_t places;
+    if (precision.kind == V_NONE && v.kind == V_FLOAT)
+        return jinja_int_from_real(r, isfinite(v.real) ? nearbyint(v.real) : v.real);
+    if (!jinja_bound(r, precision, 0, &places)) return NOTHING;
+    if (v.kind != V_FLOAT && places < 0) return jinja_int_round(r, v, places == INT64_MIN ? INT64_MAX : -places);
+    if (v.kind != V_FLOAT) return v.kind == V_BOOL ? (Value){ .kind = V_INT, .integer = v.flag } : v;
+    if (!isfinite(v.real) || places > 323) return v;
+    if (places < -308) return (Value){ .kind = V_FLOAT, .real = copysign(0, v.real) };
+    if (places < 0) return round_far(r, v.real, -places);
+    snprintf(text, sizeof text, "%.*f", (int)places, v.real);
+    return (Value){ .kind = V_FLOAT, .real = strtod(text, NULL) };
 }
 
 static Value filter_round(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
-    int64_t places, whole;
-    double v;
     const Text *method = jinja_soft(r, a[1].kind == V_ABSENT ? jinja_literal(r, "common") : a[1]);
-    if (!jinja_index(r, a[0], 0, &places)) return NOTHING;
+    bool up = str_is(view(method), "ceil"), common = str_is(view(method), "common");
+    Value zero = { .kind = V_INT }, precision = a[0].kind == V_ABSENT ? zero : a[0];
+    if (!up && !common && !str_is(view(method), "floor"))
+        return jinja_fail(r, ERR_FORMAT, "method must be common, ceil or floor");
     if (self.kind == V_UNDEFINED) return jinja_use_undefined(r, self);
-    if (!jinja_as_real(self, &v))
+    if (self.kind != V_FLOAT && !jinja_is_whole(self))
         return jinja_fail(r, ERR_FORMAT, "type %s doesn't define __round__ method", jinja_type(self));
-    if (str_is(view(method), "common")) {
-        if (jinja_as_int(self, &whole) && places >= 0) return (Value){ .kind = V_INT, .integer = whole };
-        v = round_common(v, places);
-        if (self.kind != V_FLOAT) return (Value){ .kind = V_INT, .integer = (int64_t)v };
-        return (Value){ .kind = V_FLOAT, .real = v };
-    }
-    bool up = str_is(view(method), "ceil");
-    if (!up && !str_is(view(method), "floor")) return jinja_fail(r, ERR_FORMAT, "method must be common, ceil or floor");
-    double unit = pow(10, (double)places), scaled = v * unit;
-    if (!isfinite(scaled)) return jinja_fail(r, ERR_FORMAT, "cannot convert float infinity or NaN to integer");
-    return (Value){ .kind = V_FLOAT,
-                    .real = ((up ? ceil(scaled) : floor(scaled)) + 0.0) / unit }; // an integer has no -0
+    if (common) return round_common(r, self, precision);
+    Value unit = jinja_binary(r, T_POW, (Value){ .kind = V_INT, .integer = 10 }, precision);
+    Value scaled = jinja_binary(r, T_MUL, self, unit);
+    if (scaled.kind == V_FLOAT && !jinja_failed(r))
+        scaled = jinja_int_from_real(r, up ? ceil(scaled.real) : floor(scaled.real));
+    return jinja_binary(r, T_DIV, scaled, unit);
 }
 
 static Value filter_abs(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)a, (void)args;
-    int64_t i;
+    Value zero = { .kind = V_INT };
     if (self.kind == V_FLOAT) return (Value){ .kind = V_FLOAT, .real = fabs(self.real) };
-    if (jinja_as_int(self, &i)) return i < 0 ? jinja_negate(r, self) : (Value){ .kind = V_INT, .integer = i };
+    if (jinja_is_whole(self))
+        return jinja_int_order(self, zero) < 0 ? jinja_negate(r, self) : jinja_binary(r, T_ADD, self, zero);
     if (self.kind == V_UNDEFINED) return jinja_use_undefined(r, self);
     return jinja_fail(r, ERR_FORMAT, "bad operand type for abs(): '%s'", jinja_type(self));
 }
@@ -437,24 +459,27 @@ static Value filter_filesizeformat(Run *r, Value self, const Value *a, const Arg
 {
     (void)args;
     static const char *const names[] = { "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB" };
-    double v, base = jinja_true(r, a[0]) ? 1024 : 1000;
+    bool binary = jinja_true(r, a[0]);
+    Value base = { .kind = V_INT, .integer = binary ? 1024 : 1000 }, bytes = { .kind = V_FLOAT }, unit = base;
     char text[400];
-    if (!jinja_as_real(self, &v) && !(self.kind == V_TEXT && real_from_text(self.text, &v)))
-        return self.kind == V_UNDEFINED
-                   ? jinja_use_undefined(r, self)
-                   : jinja_fail(r, ERR_FORMAT, "filesizeformat takes a number, not %s", jinja_type(self));
-    if (v == 1) return jinja_literal(r, "1 Byte");
-    int n;
-    if (v < base) {
-        n = snprintf(text, sizeof text, "%.0f Bytes", trunc(v));
-    } else {
-        size_t i = 0;
-        double unit = base * base;
-        for (; v >= unit && i + 1 < COUNT(names); i++) unit *= base;
-        n = snprintf(text, sizeof text, "%.1f %c%sB", base * v / unit, base == 1024 && !i ? 'K' : names[i][0],
-                     base == 1024 ? "i" : "");
-    }
     Maker m = { .r = r };
+    if (self.kind != V_TEXT ? !jinja_need_real(r, self, &bytes.real) : !real_from_text(r, self.text, &bytes.real))
+        return jinja_fail(r, ERR_FORMAT, "filesizeformat takes a number");
+    if (bytes.real == 1) return jinja_literal(r, "1 Byte");
+    if (jinja_compare(r, bytes, base, "<") == -1) {
+        jinja_show(&m, jinja_int_from_real(r, bytes.real));
+        jinja_put_str(&m, " Bytes");
+        return jinja_made(&m);
+    }
+    size_t i = 0;
+    for (;; i++) { // units are whole numbers, and compared as such
+        unit = jinja_binary(r, T_MUL, unit, base);
+        if (jinja_failed(r)) return NOTHING;
+        if (i + 1 == COUNT(names) || jinja_compare(r, bytes, unit, "<") == -1) break;
+    }
+    double shown = (double)base.integer * bytes.real / jinja_int_real(unit);
+    int n = snprintf(text, sizeof text, "%.1f %c%sB", isnan(shown) ? fabs(shown) : shown,
+                     binary && !i ? 'K' : names[i][0], binary ? "i" : "");
     jinja_put(&m, text, (size_t)n, false);
     return jinja_made(&m);
 }

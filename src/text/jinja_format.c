@@ -11,124 +11,156 @@ typedef struct Spec {
     char align;       // '<' '>' '^' '=' or 0
     char sign;        // '+' ' ' or 0
     bool alternate, zero;
-    char group;        // ',' '_' or 0
-    int64_t width;     // characters
-    int64_t precision; // -1: none
-    char type;         // or 0
+    bool no_minus_zero; // 'z'
+    char group;         // ',' '_' or 0
+    int64_t width;      // characters
+    int64_t precision;  // -1: none
+    char type;          // or 0
 } Spec;
 
-enum { NUMBER_MAX = 700, PRECISION_MAX = 300 };
+// A number's parts: sign, 0x and such, digits with what follows them.
+typedef struct Digits {
+    const char *prefix, *text;
+    bool negative;
+} Digits;
+
+enum { PRECISION_MAX = 4000 };
 
 // ---- Numbers -------------------------------------------------------------------------------------------------------
 
-// Digits of a whole number in base 2, 8, 10 or 16, with the prefix that `alternate` asks for.
-static void whole_digits(char *out, size_t size, uint64_t v, const Spec *s)
+// A float with a precision and no type: as with g, but in powers of ten already where all digits stand before the point.
+static void general_digits(char *out, size_t size, double v, int p, bool alternate)
 {
-    char digits[72];
-    size_t n = sizeof digits;
-    bool capital = s->type == 'X';
-    unsigned base = s->type == 'x' || s->type == 'X' ? 16 : s->type == 'o' ? 8 : s->type == 'b' ? 2 : 10;
-    digits[--n] = 0;
-    do digits[--n] = (capital ? "0123456789ABCDEF" : "0123456789abcdef")[v % base];
-    while (v /= base);
-    const char *prefix = !s->alternate || base == 10 ? ""
-                         : base == 16                ? (capital ? "0X" : "0x")
-                         : base == 8                 ? "0o"
-                                                     : "0b";
-    snprintf(out, size, "%s%s", prefix, digits + n);
+    snprintf(out, size, "%.*e", p - 1, v);
+    char *e = strchr(out, 'e');
+    if (strtol(e + 1, NULL, 10) != p - 1) {
+        snprintf(out, size, alternate ? "%#.*g" : "%.*g", p, v);
+        return;
+    }
+    if (alternate) {
+        snprintf(out, size, "%#.*e", p - 1, v);
+        return;
+    }
+    char *end = e;
+    while (p > 1 && end[-1] == '0') end--;
+    if (end[-1] == '.') end--;
+    memmove(end, e, strlen(e) + 1);
 }
 
-static void real_digits(char *out, size_t size, double v, const Spec *s)
+static const char *real_digits(Run *r, double v, const Spec *s)
 {
     int p = s->precision < 0 ? 6 : (int)s->precision;
-    switch (s->type) {
+    size_t size = (size_t)p + 400;
+    char *out = jinja_alloc(r, size, 1);
+    bool shortest = !s->type && s->precision < 0;
+    if (!out) return NULL;
+    if (s->type == '%') v *= 100;
+    switch (s->type ? s->type | 0x20 : 0) {
     case 'e':
         snprintf(out, size, s->alternate ? "%#.*e" : "%.*e", p, v);
         break;
-    case 'E':
-        snprintf(out, size, s->alternate ? "%#.*E" : "%.*E", p, v);
-        break;
-    case 'g':
-        snprintf(out, size, s->alternate ? "%#.*g" : "%.*g", p, v);
-        break;
-    case 'G':
-        snprintf(out, size, s->alternate ? "%#.*G" : "%.*G", p, v);
-        break;
+    case 'f':
     case '%':
-        snprintf(out, size, "%.*f%%", p, v * 100);
-        break;
-    case 0:
-        if (s->precision < 0) {
-            char text[40];
-            jinja_float_text(text, v);
-            snprintf(out, size, "%s", text);
-            break;
-        }
-        snprintf(out, size, "%.*g", p ? p : 1, v);
-        if (!strpbrk(out, ".en")) snprintf(out + strlen(out), size - strlen(out), ".0");
-        break;
-    default:
         snprintf(out, size, s->alternate ? "%#.*f" : "%.*f", p, v);
         break;
+    default:
+        if (shortest)
+            out[jinja_float_text(out, v)] = 0;
+        else if (!s->type)
+            general_digits(out, size, v, p ? p : 1, s->alternate);
+        else
+            snprintf(out, size, s->alternate ? "%#.*g" : "%.*g", p, v);
     }
-    if (!isfinite(v)) snprintf(out, size, isnan(v) ? "nan" : "inf");
+    bool pointless = !s->type && !strpbrk(out, ".e");
+    if (pointless || s->type == '%') memcpy(out + strlen(out), pointless ? ".0" : "%", pointless ? 3 : 2);
+    char *e = shortest && s->alternate && !strchr(out, '.') ? strchr(out, 'e') : NULL;
+    if (e) memmove(e + 1, e, strlen(e) + 1), *e = '.';
+    for (char *c = out; s->type >= 'E' && s->type <= 'G' && *c; c++) *c = (char)(*c == 'e' ? 'E' : *c);
+    return out;
 }
 
-static void put_grouped(Maker *m, const char *digits, char group)
+// The first `have` digits in groups of `each`, with zeros before them up to `width` characters, then the rest. A separator
+// never stands first.
+static void put_grouped(Maker *m, const char *digits, int64_t have, const Spec *s, size_t each, int64_t width)
 {
-    size_t whole = strspn(digits, "0123456789");
-    for (size_t i = 0; i < whole; i++) {
-        if (group && i && (whole - i) % 3 == 0) jinja_put(m, &group, 1, false);
-        jinja_put(m, digits + i, 1, false);
+    char group = s->group;
+    int64_t n = have;
+    while (group && n + (n - 1) / (int64_t)each < width && jinja_spend(m->r, 0)) n++;
+    for (int64_t i = 0; i < n && !jinja_failed(m->r); i++) {
+        if (group && i && (size_t)(n - i) % each == 0) jinja_put(m, &group, 1, false);
+        jinja_put(m, i < n - have ? "0" : digits + i - (n - have), 1, false);
     }
-    jinja_put_str(m, digits + whole);
+    jinja_put_str(m, digits + have);
 }
 
-static void put_fill(Maker *m, const Text *fill, int64_t n)
+static void put_fill(Maker *m, const Spec *s, int64_t n)
 {
     for (int64_t i = 0; i < n && !jinja_failed(m->r); i++) {
-        if (fill)
-            jinja_put_text(m, fill);
+        if (s->fill)
+            jinja_put_text(m, s->fill);
         else
-            jinja_put_str(m, " ");
+            jinja_put_str(m, s->zero ? "0" : " ");
     }
 }
 
-static void put_number(Maker *m, const char *digits, bool negative, const Spec *s)
+static void put_number(Maker *m, Digits d, const Spec *s)
 {
-    char sign[2] = { negative ? '-' : s->sign, 0 };
-    Maker body = { .r = m->r };
-    put_grouped(&body, digits, s->group);
-    int64_t space = s->width - (int64_t)body.n - (sign[0] != 0);
+    char sign[2] = { d.negative ? '-' : s->sign, 0 };
     char align = s->align ? s->align : s->zero ? '=' : '>';
+    bool based = s->type && strchr("xXob", s->type), zeros = align == '=' && s->zero && !s->fill;
+    size_t whole = based ? strlen(d.text) : strspn(d.text, "0123456789");
+    int64_t around = (int64_t)(strlen(d.prefix) + strlen(d.text) - whole) + (sign[0] != 0);
+    Maker body = { .r = m->r };
+    if (whole)
+        put_grouped(&body, d.text, (int64_t)whole, s, based ? 4 : 3, zeros ? s->width - around : 0);
+    else
+        jinja_put_str(&body, d.text);
+    int64_t space = s->width - (int64_t)(body.n + strlen(d.prefix)) - (sign[0] != 0);
     int64_t left = align == '<' ? 0 : align == '^' ? space / 2 : space;
-    if (align != '=') put_fill(m, s->fill, left);
+    if (align != '=') put_fill(m, s, left);
     jinja_put_str(m, sign);
-    if (align == '=' && s->zero && !s->fill) {
-        for (int64_t i = 0; i < space && !jinja_failed(m->r); i++) jinja_put_str(m, "0");
-    } else if (align == '=') {
-        put_fill(m, s->fill, space);
-    }
+    jinja_put_str(m, d.prefix);
+    if (align == '=') put_fill(m, s, space);
     if (body.n) jinja_put(m, body.at, body.n, false);
-    if (align == '<' || align == '^') put_fill(m, s->fill, space - left);
+    if (align == '<' || align == '^') put_fill(m, s, space - left);
 }
 
 static void put_real(Maker *m, double v, const Spec *s)
 {
-    char digits[NUMBER_MAX];
     if (s->precision > PRECISION_MAX) {
-        jinja_fail(m->r, ERR_LIMIT, "a number would be printed with more than %d places", PRECISION_MAX);
+        jinja_fail(m->r, ERR_LIMIT, "a number of more than %d places is not supported", PRECISION_MAX);
         return;
     }
-    real_digits(digits, sizeof digits, fabs(v), s);
-    put_number(m, digits, signbit(v) && !isnan(v), s);
+    const char *digits = isfinite(v) ? real_digits(m->r, fabs(v), s) : isnan(v) ? "nan" : "inf";
+    if (!isfinite(v) && s->type && strchr("EFG", s->type)) digits = isnan(v) ? "NAN" : "INF";
+    if (!isfinite(v) && s->type == '%') digits = isnan(v) ? "nan%" : "inf%";
+    if (!digits) return;
+    bool negative = signbit(v) && !isnan(v);
+    if (s->no_minus_zero && strspn(digits, "0.%") == strcspn(digits, "eE")) negative = false;
+    put_number(m, (Digits){ "", digits, negative }, s);
 }
 
-static void put_whole(Maker *m, int64_t v, const Spec *s)
+// `v`: an int. A precision (of % only) is the least number of digits.
+static void put_whole(Maker *m, Value v, const Spec *s)
 {
-    char digits[NUMBER_MAX];
-    whole_digits(digits, sizeof digits, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, s);
-    put_number(m, digits, v < 0, s);
+    bool capital = s->type == 'X';
+    unsigned base = capital || s->type == 'x' ? 16 : s->type == 'o' ? 8 : s->type == 'b' ? 2 : 10;
+    const char *digits = jinja_int_digits(m->r, v, base);
+    if (!digits) return;
+    size_t n = strlen(digits), zeros = s->precision > (int64_t)n ? (size_t)s->precision - n : 0;
+    char *text = zeros || capital ? jinja_alloc(m->r, zeros + n + 1, 1) : NULL;
+    if (!text && jinja_failed(m->r)) return;
+    if (text) {
+        memset(text, '0', zeros);
+        for (size_t i = 0; i < n; i++)
+            text[zeros + i] = (char)(capital && digits[i] >= 'a' ? digits[i] - 32 : digits[i]);
+    }
+    const char *prefix = !s->alternate || base == 10 ? ""
+                         : base == 16                ? (capital ? "0X" : "0x")
+                         : base == 8                 ? "0o"
+                                                     : "0b";
+    bool negative = jinja_int_order(v, (Value){ .kind = V_INT }) < 0;
+    put_number(m, (Digits){ prefix, text ? text : digits, negative }, s);
 }
 
 static void put_words(Maker *m, const Text *t, const Spec *s)
@@ -136,18 +168,29 @@ static void put_words(Maker *m, const Text *t, const Spec *s)
     int64_t chars = s->precision >= 0 && s->precision < t->chars ? s->precision : t->chars;
     int64_t space = s->width > chars ? s->width - chars : 0;
     int64_t left = s->align == '>' ? space : s->align == '^' ? space / 2 : 0;
-    put_fill(m, s->fill, left);
+    put_fill(m, s, left);
     jinja_put_part(m, t, 0, jinja_offset(m->r, t, chars));
-    put_fill(m, s->fill, space - left);
+    put_fill(m, s, space - left);
 }
 
+// repr(), and ascii(): the same with what is not ASCII written as escapes.
 static Value as_repr(Run *r, Value v, bool ascii)
 {
-    Maker m = { .r = r };
-    if (ascii && v.kind == V_TEXT && v.text->chars != (int64_t)v.text->n)
-        return jinja_fail(r, ERR_UNSUPPORTED, "the conversion to ascii is not supported");
+    Maker m = { .r = r }, plain = { .r = r };
+    char text[16];
     jinja_repr(&m, v);
-    return jinja_made(&m);
+    Value shown = jinja_made(&m);
+    if (!ascii || jinja_failed(r)) return shown;
+    for (size_t at = 0; at < shown.text->n && !jinja_failed(r);) {
+        size_t begin = at;
+        uint32_t c = utf8_next(shown.text->at, shown.text->n, &at);
+        int n = snprintf(text, sizeof text, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+        if (c < 0x80)
+            jinja_put_part(&plain, shown.text, begin, at);
+        else
+            jinja_put(&plain, text, (size_t)n, jinja_marked(shown.text, begin));
+    }
+    return jinja_made(&plain);
 }
 
 // ---- Percent -------------------------------------------------------------------------------------------------------
@@ -159,12 +202,17 @@ typedef struct Percent {
     size_t at;
     Value values;
     size_t taken;
-    bool named;
+    bool named;  // a key was used: what is then taken is its value, once
+    Value value; // of the last key, or absent: taken
 } Percent;
 
 static Value next_value(Percent *p)
 {
     bool tuple = p->values.kind == V_TUPLE;
+    Value v = p->value;
+    p->value = NOTHING;
+    if (v.kind != V_ABSENT) return v;
+    if (p->named) return jinja_fail(p->r, ERR_FORMAT, "not enough arguments for format string");
     if (p->taken++ < (tuple ? p->values.list->n : 1)) return tuple ? p->values.list->at[p->taken - 1] : p->values;
     return jinja_fail(p->r, ERR_FORMAT, "not enough arguments for format string");
 }
@@ -175,20 +223,21 @@ static char peek(const Percent *p)
 }
 
 // `%(name)`: the value of that name.
-static Value named_value(Percent *p)
+static void named_value(Percent *p)
 {
     size_t begin = ++p->at, depth = 1;
     for (; p->at < p->format->n; p->at++) {
         if (p->format->at[p->at] == '(') depth++;
         if (p->format->at[p->at] == ')' && --depth == 0) break;
     }
-    if (depth) return jinja_fail(p->r, ERR_FORMAT, "incomplete format key");
-    if (p->values.kind != V_DICT) return jinja_fail(p->r, ERR_FORMAT, "format requires a mapping");
+    if (depth) jinja_fail(p->r, ERR_FORMAT, "incomplete format key");
+    if (p->values.kind != V_DICT) jinja_fail(p->r, ERR_FORMAT, "format requires a mapping");
+    if (jinja_failed(p->r)) return;
     Value key = jinja_part(p->r, p->format, begin, p->at++);
-    Value v = jinja_dict_get(p->r, p->values.dict, key);
+    if (jinja_failed(p->r)) return;
+    p->value = jinja_dict_get(p->r, p->values.dict, key);
     p->named = true;
-    if (v.kind == V_ABSENT) jinja_fail(p->r, ERR_FORMAT, "the format names a key that the mapping lacks");
-    return v;
+    if (p->value.kind == V_ABSENT) jinja_fail(p->r, ERR_FORMAT, "the format names a key that the mapping lacks");
 }
 
 static int64_t percent_number(Percent *p)
@@ -232,38 +281,30 @@ static Spec percent_spec(Percent *p)
 
 static void percent_whole(Percent *p, Value v, Spec s, char type)
 {
-    int64_t i;
-    if (v.kind == V_FLOAT && (type == 'd' || type == 'i' || type == 'u')) {
-        if (!isfinite(v.real) || fabs(v.real) >= 9.2e18) {
-            jinja_fail(p->r, ERR_LIMIT, "a float is too big for %%%c", type);
-            return;
-        }
-        i = (int64_t)v.real;
-    } else if (!jinja_as_int(v, &i)) {
+    bool decimal = type == 'd' || type == 'i' || type == 'u';
+    if (v.kind == V_FLOAT && decimal) v = jinja_int_from_real(p->r, v.real);
+    if (jinja_failed(p->r)) return;
+    if (!jinja_is_whole(v)) {
         if (v.kind == V_UNDEFINED)
             jinja_use_undefined(p->r, v);
         else
-            jinja_fail(p->r, ERR_FORMAT, "%%%c format: a number is required, not %s", type, jinja_type(v));
+            jinja_fail(p->r, ERR_FORMAT, "%%%c format: %s is required, not %s", type,
+                       decimal ? "a real number" : "an integer", jinja_type(v));
         return;
     }
-    s.type = type == 'i' || type == 'u' ? 'd' : type;
+    s.type = decimal ? 'd' : type;
     if (s.zero && s.align == '>') s.align = '=';
-    if (s.precision > 0) jinja_fail(p->r, ERR_UNSUPPORTED, "a precision for %%%c is not supported", type);
-    put_whole(&p->m, i, &s);
+    if (s.align != '=') s.zero = false;
+    put_whole(&p->m, v, &s);
 }
 
 static void percent_real(Percent *p, Value v, Spec s, char type)
 {
     double d;
-    if (!jinja_as_real(v, &d)) {
-        if (v.kind == V_UNDEFINED)
-            jinja_use_undefined(p->r, v);
-        else
-            jinja_fail(p->r, ERR_FORMAT, "must be real number, not %s", jinja_type(v));
-        return;
-    }
+    if (!jinja_need_real(p->r, v, &d)) return;
     s.type = type;
     if (s.zero && s.align == '>') s.align = '=';
+    if (s.align != '=') s.zero = false;
     put_real(&p->m, d, &s);
 }
 
@@ -271,6 +312,7 @@ static void percent_char(Percent *p, Value v, Spec s)
 {
     int64_t code;
     char bytes[4];
+    s.precision = -1;
     if (v.kind == V_TEXT && v.text->chars == 1) {
         put_words(&p->m, v.text, &s);
     } else if (jinja_as_int(v, &code) && code >= 0 && code <= 0x10FFFF && !(code >= 0xD800 && code < 0xE000)) {
@@ -283,9 +325,12 @@ static void percent_char(Percent *p, Value v, Spec s)
 
 static void percent_one(Percent *p)
 {
-    Value v = NOTHING;
-    bool has = peek(p) == '(';
-    if (has) v = named_value(p);
+    if (peek(p) == '%') {
+        p->at++;
+        jinja_put_str(&p->m, "%");
+        return;
+    }
+    if (peek(p) == '(') named_value(p);
     Spec s = percent_spec(p);
     char type = peek(p);
     if (jinja_failed(p->r)) return;
@@ -294,12 +339,9 @@ static void percent_one(Percent *p)
         return;
     }
     p->at++;
-    if (type == '%') {
-        jinja_put_str(&p->m, "%");
-        return;
-    }
-    if (!has) v = next_value(p);
+    Value v = next_value(p);
     if (jinja_failed(p->r)) return;
+    if (strchr("srac", type)) s.zero = false;
     switch (type) {
     case 's':
         put_words(&p->m, jinja_soft(p->r, v), &s);
@@ -369,12 +411,12 @@ static Value field_root(Format *f, const Text *name, bool whole)
         number = digits ? number * 10 + (name->at[i] - '0') : 0;
     }
     if ((!name->n && whole) || digits) {
-        if (digits ? f->next > 0 : f->next < 0)
+        if (whole && (digits ? f->next > 0 : f->next < 0))
             return jinja_fail(f->r, ERR_FORMAT, "cannot mix automatic and manual field numbering");
-        if (digits)
-            f->next = -1;
-        else
+        if (!digits)
             number = f->next++;
+        else if (whole)
+            f->next = -1;
         if (f->map || (size_t)number >= f->args->n)
             return jinja_fail(f->r, ERR_FORMAT, "replacement index %lld out of range for positional arguments",
                               (long long)number);
@@ -413,59 +455,107 @@ static Value field_value(Format *f, const Text *name)
         number.integer = strtoll(digits, &end, 10);
         bool is_number = item && !*end && digits[0] >= '0' && digits[0] <= '9';
         v = item ? jinja_item(f->r, v, is_number ? number : key) : jinja_get(f->r, v, key.text);
-        if (v.kind == V_UNDEFINED) return jinja_use_undefined(f->r, v);
     }
     return v;
 }
 
+static bool is_align(const Text *t, size_t at)
+{
+    return at < t->n && strchr("<>^=", t->at[at]) && t->at[at];
+}
+
+static int64_t spec_number(const Text *t, size_t *at)
+{
+    int64_t n = 0;
+    for (; *at < t->n && t->at[*at] >= '0' && t->at[*at] <= '9'; ++*at)
+        if (n < INT32_MAX) n = n * 10 + (t->at[*at] - '0');
+    return n;
+}
+
+static bool spec_char(const Text *t, size_t *at, char c)
+{
+    bool is = *at < t->n && t->at[*at] == c;
+    *at += is;
+    return is;
+}
+
+// [[fill]align][sign][z][#][0][width][grouping][.precision][type]
 static Spec parse_spec(Run *r, const Text *t)
 {
     Spec s = { .precision = -1 };
     size_t at = 0, first = 0;
     if (t->n) utf8_next(t->at, t->n, &first);
-    if (first < t->n && first && strchr("<>^=", t->at[first])) {
+    if (first && is_align(t, first)) {
         s.fill = jinja_part(r, t, 0, first).text;
         s.align = t->at[first];
         at = first + 1;
-    } else if (t->n && strchr("<>^=", t->at[0])) {
+    } else if (is_align(t, 0)) {
         s.align = t->at[at++];
     }
     if (jinja_failed(r)) return s;
-    const char *c = t->at, *end = t->at + t->n;
-    c += at;
-    if (c < end && (*c == '+' || *c == '-' || *c == ' ')) s.sign = *c == '-' ? 0 : *c, c++;
-    if (c < end && *c == '#') s.alternate = true, c++;
-    if (c < end && *c == '0') s.zero = !s.align, c++;
-    for (; c < end && *c >= '0' && *c <= '9' && s.width < INT32_MAX; c++) s.width = s.width * 10 + (*c - '0');
-    if (c < end && (*c == ',' || *c == '_')) s.group = *c++;
-    if (c < end && *c == '.') {
-        s.precision = 0;
-        for (c++; c < end && *c >= '0' && *c <= '9' && s.precision < INT32_MAX; c++)
-            s.precision = s.precision * 10 + (*c - '0');
+    if (at < t->n && t->at[at] && strchr("+- ", t->at[at])) s.sign = t->at[at++];
+    s.no_minus_zero = spec_char(t, &at, 'z');
+    s.alternate = spec_char(t, &at, '#');
+    bool zeros = s.fill && str_is((Str){ s.fill->at, s.fill->n }, "0");
+    s.zero = zeros || (!s.fill && spec_char(t, &at, '0'));
+    if (zeros) s.fill = NULL;
+    s.width = spec_number(t, &at);
+    if (spec_char(t, &at, ',')) s.group = ',';
+    if (spec_char(t, &at, '_')) {
+        if (s.group) jinja_fail(r, ERR_FORMAT, "cannot specify both ',' and '_'");
+        s.group = '_';
     }
-    if (c < end) s.type = *c++;
-    if (c < end) jinja_fail(r, ERR_FORMAT, "invalid format specifier");
+    if (spec_char(t, &at, '.')) {
+        size_t digits = at;
+        s.precision = spec_number(t, &at);
+        if (at == digits) jinja_fail(r, ERR_FORMAT, "format specifier missing precision");
+    }
+    if (s.width >= INT32_MAX || s.precision >= INT32_MAX)
+        jinja_fail(r, ERR_FORMAT, "too many decimal digits in format string");
+    if (at < t->n) s.type = t->at[at++];
+    if (at < t->n) jinja_fail(r, ERR_FORMAT, "invalid format specifier");
+    bool grouped = !s.type || strchr("deEfFgG%", s.type) || (s.group == '_' && strchr("boxX", s.type));
+    if (s.group && !grouped) jinja_fail(r, ERR_FORMAT, "cannot specify '%c' with '%c'", s.group, s.type);
     return s;
+}
+
+static void put_letter(Format *f, Maker *m, Value v, Spec s)
+{
+    int64_t code;
+    char bytes[4];
+    bool fits = jinja_as_int(v, &code) && code >= 0 && code <= 0x10FFFF && !(code >= 0xD800 && code < 0xE000);
+    const Text *t = fits ? jinja_text_view(f->r, bytes, utf8_put(bytes, (uint32_t)code), false) : NULL;
+    if (!fits)
+        jinja_fail(f->r, ERR_FORMAT, "%%c arg not in range(0x110000)");
+    else if (s.sign || s.alternate)
+        jinja_fail(f->r, ERR_FORMAT, "sign and alternate form are not allowed with integer format specifier 'c'");
+    if (!s.align) s.align = s.zero ? '=' : '>';
+    if (s.align == '=') s.align = '>';
+    if (t && !jinja_failed(f->r)) put_words(m, t, &s);
 }
 
 static void put_field(Format *f, Maker *m, Value v, const Text *spec)
 {
-    int64_t i;
+    double d;
     if (!spec->n) {
         jinja_show(m, v);
         return;
     }
     Spec s = parse_spec(f->r, spec);
     if (jinja_failed(f->r)) return;
-    bool whole = jinja_as_int(v, &i), real_type = s.type && strchr("eEfFgG%", s.type);
-    if (v.kind == V_TEXT && (!s.type || s.type == 's') && s.align != '=' && !s.sign && !s.group) {
+    if (s.type == 'n') s.type = v.kind == V_FLOAT ? 'g' : 'd'; // the C locale groups nothing
+    bool whole = jinja_is_whole(v), real_type = s.type && strchr("eEfFgG%", s.type), sign = s.sign != 0;
+    if (s.sign == '-') s.sign = 0;
+    if (v.kind == V_TEXT && (!s.type || s.type == 's') && s.align != '=' && !sign && !s.group && !s.alternate &&
+        !s.no_minus_zero) {
         put_words(m, v.text, &s);
-    } else if (v.kind == V_FLOAT && (!s.type || real_type)) {
-        put_real(m, v.real, &s);
-    } else if (whole && real_type) {
-        put_real(m, (double)i, &s);
-    } else if (whole && (!s.type || strchr("dxXob", s.type)) && s.precision < 0) {
-        put_whole(m, i, &s);
+    } else if ((v.kind == V_FLOAT && (!s.type || real_type)) || (whole && real_type)) {
+        if (jinja_need_real(f->r, v, &d)) put_real(m, d, &s);
+    } else if (whole && s.type == 'c' && s.precision < 0 && !s.no_minus_zero) {
+        s.sign = sign ? '+' : 0;
+        put_letter(f, m, v, s);
+    } else if (whole && (!s.type || strchr("dxXob", s.type)) && s.precision < 0 && !s.no_minus_zero) {
+        put_whole(m, v, &s);
     } else {
         jinja_fail(f->r, ERR_FORMAT, "unsupported format string passed to %s.__format__", jinja_type(v));
     }

@@ -9,6 +9,7 @@
 typedef struct Run Run;
 typedef struct Node Node;
 typedef struct Text Text;
+typedef struct Big Big;
 typedef struct List List;
 typedef struct Dict Dict;
 typedef struct Unknown Unknown;
@@ -26,6 +27,7 @@ typedef enum ValueKind {
     V_NONE,
     V_BOOL,
     V_INT,
+    V_BIG, // an int that 64 bits do not hold
     V_FLOAT,
     V_TEXT,
     V_BYTES,
@@ -51,6 +53,7 @@ typedef struct Value {
     union {
         bool flag;
         int64_t integer;
+        const Big *big;
         double real;
         const Text *text;
         List *list;
@@ -77,6 +80,13 @@ struct Text {
     int64_t chars; // code points
     uint32_t hash;
     bool safe; // Markup: needs no HTML escape
+};
+
+// A whole number beyond 64 bits: limbs of 64 bits, the lowest first and the highest not zero.
+struct Big {
+    const uint64_t *at;
+    size_t n;
+    bool negative;
 };
 
 struct List {
@@ -291,7 +301,12 @@ typedef struct JinjaLimits {
 } JinjaLimits;
 
 extern const JinjaLimits jinja_limits;
-enum { JINJA_PARSE_DEPTH = 300, JINJA_RANGE_MAX = 100000 };
+enum {
+    JINJA_PARSE_DEPTH = 300,
+    JINJA_RANGE_MAX = 100000,
+    JINJA_INT_BITS = 65536,  // of whole numbers
+    JINJA_INT_DIGITS = 4300, // decimal ones, to and from text: Python's own limit
+};
 
 // Marked bytes being put together. In the arena; what it outgrows stays there.
 typedef struct Maker {
@@ -375,11 +390,13 @@ bool jinja_text_is(const Text *text, CharClass class);
 // jinja_value.c
 const char *jinja_type(Value v);
 bool jinja_true(Run *r, Value v);
-bool jinja_is_list(Value v);              // anything kept in a List
-bool jinja_as_int(Value v, int64_t *out); // ints and bools
-bool jinja_as_real(Value v, double *out);
+bool jinja_is_list(Value v);                                       // anything kept in a List
+bool jinja_as_int(Value v, int64_t *out);                          // ints of 64 bits and bools
+bool jinja_as_real(Value v, double *out);                          // numbers; infinity: an int beyond the floats
+bool jinja_need_real(Run *r, Value v, double *out);                // fails for such an int, too
 bool jinja_need_int(Run *r, Value v, int64_t *out);                // else fails as Python does
 bool jinja_index(Run *r, Value v, int64_t fallback, int64_t *out); // absent or None: the fallback
+bool jinja_bound(Run *r, Value v, int64_t fallback, int64_t *out); // of a slice: the same, cut to 64 bits
 bool jinja_equal(Run *r, Value a, Value b);
 int jinja_compare(Run *r, Value a, Value b, const char *op); // -1, 0, 1; 2: not comparable though allowed (NaN)
 bool jinja_contains(Run *r, Value in, Value what);
@@ -437,6 +454,19 @@ Value jinja_call_with_caller(Run *r, const Node *n, Frame *f, Value caller);
 Value jinja_call_builtin(Run *r, const Builtin *b, Value self, const Args *args);
 Value jinja_apply_filters(Run *r, const Node *filter, Value inner, Frame *f); // of a filter block
 Value jinja_lookup(Run *r, Frame *f, const Text *name);                       // V_UNDEFINED if there is none
+
+// jinja_int.c: ints of any size. `v`, `a`, `b`: what jinja_is_whole says yes to
+bool jinja_is_whole(Value v); // ints and bools
+int jinja_int_order(Value a, Value b);
+int jinja_big_order_real(Run *r, Value big, double d); // 2: a NaN
+double jinja_int_real(Value v);                        // the nearest; infinity: beyond
+Value jinja_int_from_real(Run *r, double d);           // towards zero
+Value jinja_int_binary(Run *r, TokenKind op, Value a, Value b);
+Value jinja_int_round(Run *r, Value v, int64_t places);
+int64_t jinja_int_bits(Value v); // of the magnitude
+int64_t jinja_int_ones(Value v);
+const char *jinja_int_digits(Run *r, Value v, unsigned base);
+Value jinja_int_parse(Run *r, const char *digits, size_t n, unsigned base, bool negative); // NOTHING: not digits
 
 // jinja_math.c
 Value jinja_binary(Run *r, TokenKind op, Value a, Value b);

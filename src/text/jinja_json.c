@@ -227,6 +227,7 @@ static void dump_value(Dump *d, Value v, int level)
         jinja_put_str(&d->m, v.flag ? "true" : "false");
         break;
     case V_INT:
+    case V_BIG:
         jinja_repr(&d->m, v);
         break;
     case V_FLOAT:

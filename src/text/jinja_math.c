@@ -1,21 +1,11 @@
-// Operators: arithmetic with Python's rules for signs and types, and slices. Integers have 64 bits; more is an error.
+// Operators: arithmetic with Python's rules for signs and types, and slices.
 #include "text/jinja_internal.h"
 
 #include <math.h>
 
-static Value integer(int64_t i)
-{
-    return (Value){ .kind = V_INT, .integer = i };
-}
-
 static Value real(double d)
 {
     return (Value){ .kind = V_FLOAT, .real = d };
-}
-
-static Value overflow(Run *r)
-{
-    return jinja_fail(r, ERR_LIMIT, "an integer would need more than 64 bits");
 }
 
 static Value unsupported(Run *r, TokenKind op, Value a, Value b)
@@ -31,62 +21,11 @@ static Value unsupported(Run *r, TokenKind op, Value a, Value b)
 
 // ---- Numbers -------------------------------------------------------------------------------------------------------
 
-static Value int_power(Run *r, int64_t base, int64_t exponent)
-{
-    if (exponent < 0) {
-        if (!base) return jinja_fail(r, ERR_FORMAT, "0.0 cannot be raised to a negative power");
-        return real(pow((double)base, (double)exponent));
-    }
-    int64_t result = 1;
-    while (exponent) {
-        if ((exponent & 1) && __builtin_mul_overflow(result, base, &result)) return overflow(r);
-        exponent >>= 1;
-        if (exponent && __builtin_mul_overflow(base, base, &base)) return overflow(r);
-    }
-    return integer(result);
-}
-
-static Value int_binary(Run *r, TokenKind op, int64_t a, int64_t b)
-{
-    int64_t out = 0;
-    bool bad = false;
-    switch (op) {
-    case T_ADD:
-        bad = __builtin_add_overflow(a, b, &out);
-        break;
-    case T_SUB:
-        bad = __builtin_sub_overflow(a, b, &out);
-        break;
-    case T_MUL:
-        bad = __builtin_mul_overflow(a, b, &out);
-        break;
-    case T_POW:
-        return int_power(r, a, b);
-    case T_DIV:
-        if (!b) return jinja_fail(r, ERR_FORMAT, "division by zero");
-        return real((double)a / (double)b);
-    case T_FLOORDIV:
-    case T_MOD:
-        if (!b) return jinja_fail(r, ERR_FORMAT, "integer division or modulo by zero");
-        if (b == -1) { // INT64_MIN / -1 traps
-            if (op == T_MOD) return integer(0);
-            bad = __builtin_sub_overflow(0, a, &out);
-            break;
-        }
-        out = op == T_MOD ? a % b : a / b;
-        if (a % b != 0 && ((a % b < 0) != (b < 0))) out += op == T_MOD ? b : -1;
-        break;
-    default:
-        break;
-    }
-    return bad ? overflow(r) : integer(out);
-}
-
 static Value real_power(Run *r, double a, double b)
 {
     if (a == 0 && b < 0) return jinja_fail(r, ERR_FORMAT, "0.0 cannot be raised to a negative power");
     if (a < 0 && isfinite(a) && isfinite(b) && b != floor(b))
-        return jinja_fail(r, ERR_UNSUPPORTED, "complex numbers are not supported");
+        return jinja_fail(r, ERR_UNSUPPORTED, "a complex number is not supported");
     double out = pow(a, b);
     if (isinf(out) && isfinite(a) && isfinite(b)) return jinja_fail(r, ERR_FORMAT, "numerical result out of range");
     return real(out);
@@ -167,24 +106,24 @@ static bool is_sequence(Value v)
 
 Value jinja_binary(Run *r, TokenKind op, Value a, Value b)
 {
-    int64_t i, j;
+    int64_t n;
     double x, y;
     if (jinja_failed(r)) return NOTHING;
-    if (jinja_as_int(a, &i) && jinja_as_int(b, &j)) return int_binary(r, op, i, j);
-    if (jinja_as_real(a, &x) && jinja_as_real(b, &y)) return real_binary(r, op, x, y);
+    if (jinja_is_whole(a) && jinja_is_whole(b)) return jinja_int_binary(r, op, a, b);
+    if (jinja_as_real(a, &x) && jinja_as_real(b, &y))
+        return jinja_need_real(r, a, &x) && jinja_need_real(r, b, &y) ? real_binary(r, op, x, y) : NOTHING;
     if (op == T_MOD && a.kind == V_TEXT) return jinja_percent(r, a.text, b);
     if (op == T_ADD && a.kind == V_TEXT && b.kind == V_TEXT) return join_texts(r, a, b);
     if (op == T_ADD && a.kind == b.kind && (a.kind == V_LIST || a.kind == V_TUPLE)) return join_lists(r, a, b);
-    if (op == T_MUL && is_sequence(a) && jinja_as_int(b, &j)) return repeat(r, a, j);
-    if (op == T_MUL && is_sequence(b) && jinja_as_int(a, &i)) return repeat(r, b, i);
+    if (op == T_MUL && is_sequence(a) && jinja_is_whole(b)) return jinja_need_int(r, b, &n) ? repeat(r, a, n) : NOTHING;
+    if (op == T_MUL && is_sequence(b) && jinja_is_whole(a)) return jinja_need_int(r, a, &n) ? repeat(r, b, n) : NOTHING;
     return unsupported(r, op, a, b);
 }
 
 Value jinja_negate(Run *r, Value v)
 {
-    int64_t i;
     if (v.kind == V_FLOAT) return real(-v.real);
-    if (jinja_as_int(v, &i)) return int_binary(r, T_SUB, 0, i);
+    if (jinja_is_whole(v)) return jinja_int_binary(r, T_SUB, (Value){ .kind = V_INT }, v);
     if (v.kind == V_UNDEFINED) return jinja_use_undefined(r, v);
     return jinja_fail(r, ERR_FORMAT, "bad operand type for unary -: '%s'", jinja_type(v));
 }
@@ -228,7 +167,7 @@ Value jinja_slice(Run *r, Value of, Value from, Value to, Value by)
 {
     int64_t start, stop, step;
     bool text = of.kind == V_TEXT;
-    if (!jinja_index(r, from, 0, &start) || !jinja_index(r, to, 0, &stop) || !jinja_index(r, by, 1, &step))
+    if (!jinja_bound(r, from, 0, &start) || !jinja_bound(r, to, 0, &stop) || !jinja_bound(r, by, 1, &step))
         return NOTHING;
     if (!step) return jinja_fail(r, ERR_FORMAT, "slice step cannot be zero");
     if (step < -INT64_MAX) step = -INT64_MAX;

@@ -407,7 +407,7 @@ static Value text_join(Run *r, Value self, const Value *a, const Args *args)
 static const Text *window(Run *r, Value self, const Value *a, int64_t *first)
 {
     int64_t n = self.text->chars, start, stop;
-    if (!jinja_index(r, a[1], 0, &start) || !jinja_index(r, a[2], n, &stop)) return NULL;
+    if (!jinja_bound(r, a[1], 0, &start) || !jinja_bound(r, a[2], n, &stop)) return NULL;
     if (start < 0) start = start + n < 0 ? 0 : start + n;
     if (stop < 0) stop = stop + n < 0 ? 0 : stop + n;
     if (stop > n) stop = n;

@@ -19,7 +19,7 @@ static Value list_index(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
     int64_t n = (int64_t)self.list->n, start, stop;
-    if (!jinja_index(r, a[1], 0, &start) || !jinja_index(r, a[2], n, &stop)) return NOTHING;
+    if (!jinja_bound(r, a[1], 0, &start) || !jinja_bound(r, a[2], n, &stop)) return NOTHING;
     if (start < 0) start = start + n < 0 ? 0 : start + n;
     if (stop < 0) stop += n;
     for (int64_t i = start; i < n && i < stop && !jinja_failed(r); i++)

@@ -26,7 +26,7 @@ static const Text *repr_of(Run *r, Value v)
 
 static bool is_number(Value v)
 {
-    return v.kind == V_INT || v.kind == V_FLOAT || v.kind == V_BOOL;
+    return v.kind == V_FLOAT || jinja_is_whole(v);
 }
 
 // ---- Sorting -------------------------------------------------------------------------------------------------------

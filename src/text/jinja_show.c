@@ -5,22 +5,38 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+// Below a power of two floats lie closer than above it, so that of so many digits the nearest may read back as another
+// float when the next one up does not. True: `digits` (d.ddde-xx) is now that one.
+static bool next_digits_up(char *digits, double v)
+{
+    char other[40];
+    int exponent;
+    if (fabs(frexp(v, &exponent)) != 0.5) return false;
+    memcpy(other, digits, sizeof other);
+    char *last = strchr(other, 'e') - 1;
+    if (*last < '0' || *last >= '9') return false; // a nine would carry into fewer digits, which were tried
+    ++*last;
+    if (strtod(other, NULL) != v) return false;
+    memcpy(digits, other, sizeof other);
+    return true;
+}
+
 // Assumes the C locale's decimal point, as the JSON library does.
 size_t jinja_float_text(char out[40], double v)
 {
-    char digits[40];
+    char digits[40] = { 0 };
     if (isnan(v)) return (size_t)snprintf(out, 40, "nan");
     if (isinf(v)) return (size_t)snprintf(out, 40, v < 0 ? "-inf" : "inf");
     int precision = 1;
     for (; precision < 17; precision++) {
         snprintf(digits, sizeof digits, "%.*e", precision - 1, v);
-        if (strtod(digits, NULL) == v) break;
+        if (strtod(digits, NULL) == v || next_digits_up(digits, v)) break;
     }
-    snprintf(digits, sizeof digits, "%.*e", precision - 1, v);
+    if (precision == 17) snprintf(digits, sizeof digits, "%.16e", v);
     int exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
     if (exponent >= -4 && exponent < 16) {
         int places = precision - 1 - exponent;
-        return (size_t)snprintf(out, 40, "%.*f", places < 1 ? 1 : places, v);
+        return (size_t)snprintf(out, 40, "%.*f", places < 1 ? 1 : places, strtod(digits, NULL));
     }
     char *e = strchr(digits, 'e');
     *e = 0;
@@ -179,6 +195,13 @@ static void show_container(Maker *m, Value v)
     }
 }
 
+static void show_big(Maker *m, Value v)
+{
+    const char *digits = jinja_int_digits(m->r, v, 10);
+    if (digits && v.big->negative) jinja_put_str(m, "-");
+    if (digits) jinja_put_str(m, digits);
+}
+
 void jinja_repr(Maker *m, Value v)
 {
     char text[40];
@@ -197,6 +220,9 @@ void jinja_repr(Maker *m, Value v)
         break;
     case V_INT:
         jinja_put(m, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)v.integer), false);
+        break;
+    case V_BIG:
+        show_big(m, v);
         break;
     case V_FLOAT:
         jinja_put(m, text, jinja_float_text(text, v.real), false);

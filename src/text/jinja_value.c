@@ -7,29 +7,18 @@
 const char *jinja_type(Value v)
 {
     static const char *const names[] = {
-        [V_ABSENT] = "nothing",
-        [V_UNDEFINED] = "Undefined",
-        [V_NONE] = "NoneType",
-        [V_BOOL] = "bool",
-        [V_INT] = "int",
-        [V_FLOAT] = "float",
-        [V_TEXT] = "str",
-        [V_BYTES] = "bytes",
-        [V_LIST] = "list",
-        [V_TUPLE] = "tuple",
-        [V_STREAM] = "generator",
-        [V_KEYS] = "dict_keys",
-        [V_VALUES] = "dict_values",
-        [V_ITEMS] = "dict_items",
-        [V_RANGE] = "range",
-        [V_DICT] = "dict",
-        [V_NAMESPACE] = "Namespace",
-        [V_BOUND] = "function",
-        [V_MACRO] = "Macro",
-        [V_LOOP] = "LoopContext",
-        [V_CYCLER] = "Cycler",
-        [V_JOINER] = "Joiner",
-        [V_BLOCKS] = "TemplateReference",
+        [V_ABSENT] = "nothing",   [V_UNDEFINED] = "Undefined",
+        [V_NONE] = "NoneType",    [V_BOOL] = "bool",
+        [V_INT] = "int",          [V_BIG] = "int",
+        [V_FLOAT] = "float",      [V_TEXT] = "str",
+        [V_BYTES] = "bytes",      [V_LIST] = "list",
+        [V_TUPLE] = "tuple",      [V_STREAM] = "generator",
+        [V_KEYS] = "dict_keys",   [V_VALUES] = "dict_values",
+        [V_ITEMS] = "dict_items", [V_RANGE] = "range",
+        [V_DICT] = "dict",        [V_NAMESPACE] = "Namespace",
+        [V_BOUND] = "function",   [V_MACRO] = "Macro",
+        [V_LOOP] = "LoopContext", [V_CYCLER] = "Cycler",
+        [V_JOINER] = "Joiner",    [V_BLOCKS] = "TemplateReference",
     };
     return names[v.kind];
 }
@@ -52,14 +41,25 @@ bool jinja_as_int(Value v, int64_t *out)
 
 bool jinja_as_real(Value v, double *out)
 {
-    int64_t i;
     if (v.kind == V_FLOAT)
         *out = v.real;
-    else if (jinja_as_int(v, &i))
-        *out = (double)i;
+    else if (jinja_is_whole(v))
+        *out = jinja_int_real(v);
     else
         return false;
     return true;
+}
+
+bool jinja_need_real(Run *r, Value v, double *out)
+{
+    *out = 0;
+    if (v.kind == V_UNDEFINED)
+        jinja_use_undefined(r, v);
+    else if (!jinja_as_real(v, out))
+        jinja_fail(r, ERR_FORMAT, "must be real number, not %s", jinja_type(v));
+    else if (v.kind == V_BIG && isinf(*out))
+        jinja_fail(r, ERR_FORMAT, "int too large to convert to float");
+    return !jinja_failed(r);
 }
 
 bool jinja_need_int(Run *r, Value v, int64_t *out)
@@ -68,6 +68,8 @@ bool jinja_need_int(Run *r, Value v, int64_t *out)
     *out = 0;
     if (v.kind == V_UNDEFINED)
         jinja_use_undefined(r, v);
+    else if (v.kind == V_BIG)
+        jinja_fail(r, ERR_FORMAT, "cannot fit 'int' into an index-sized integer");
     else
         jinja_fail(r, ERR_FORMAT, "'%s' object cannot be interpreted as an integer", jinja_type(v));
     return false;
@@ -77,6 +79,12 @@ bool jinja_index(Run *r, Value v, int64_t fallback, int64_t *out)
 {
     *out = fallback;
     return v.kind == V_ABSENT || v.kind == V_NONE || jinja_need_int(r, v, out);
+}
+
+bool jinja_bound(Run *r, Value v, int64_t fallback, int64_t *out)
+{
+    *out = v.kind == V_BIG && v.big->negative ? INT64_MIN : INT64_MAX;
+    return v.kind == V_BIG || jinja_index(r, v, fallback, out);
 }
 
 // ---- Undefined -----------------------------------------------------------------------------------------------------
@@ -124,6 +132,8 @@ bool jinja_true(Run *r, Value v)
         return v.flag;
     case V_INT:
         return v.integer != 0;
+    case V_BIG:
+        return true;
     case V_FLOAT:
         return v.real != 0;
     case V_TEXT:
@@ -168,9 +178,15 @@ static int order_mixed(int64_t i, double d)
     return part > 0 ? -1 : part < 0 ? 1 : 0;
 }
 
-static int order_numbers(Value a, Value b)
+static int order_numbers(Run *r, Value a, Value b)
 {
     int64_t i = 0, j = 0;
+    if (a.kind == V_BIG && b.kind == V_FLOAT) return jinja_big_order_real(r, a, b.real);
+    if (b.kind == V_BIG && a.kind == V_FLOAT) {
+        int o = jinja_big_order_real(r, b, a.real);
+        return o == 2 ? 2 : -o;
+    }
+    if (a.kind == V_BIG || b.kind == V_BIG) return jinja_int_order(a, b);
     bool left = jinja_as_int(a, &i), right = jinja_as_int(b, &j);
     if (left && right) return i < j ? -1 : i > j;
     if (left) return order_mixed(i, b.real);
@@ -184,7 +200,7 @@ static int order_numbers(Value a, Value b)
 
 static bool is_number(Value v)
 {
-    return v.kind == V_BOOL || v.kind == V_INT || v.kind == V_FLOAT;
+    return v.kind == V_FLOAT || jinja_is_whole(v);
 }
 
 static bool is_set(Value v) // dict views that compare as sets
@@ -203,7 +219,7 @@ static bool sets_equal(Run *r, Value a, Value b)
 bool jinja_equal(Run *r, Value a, Value b)
 {
     if (!jinja_spend(r, 0)) return false;
-    if (is_number(a) && is_number(b)) return order_numbers(a, b) == 0;
+    if (is_number(a) && is_number(b)) return order_numbers(r, a, b) == 0;
     if (is_set(a) && is_set(b)) return sets_equal(r, a, b);
     if (a.kind != b.kind) return false;
     if (a.kind >= V_LIST && a.list == b.list) return true;
@@ -261,7 +277,7 @@ int jinja_compare(Run *r, Value a, Value b, const char *op)
 {
     int o = 0;
     if ((a.kind == V_KEYS || a.kind == V_ITEMS) && (b.kind == V_KEYS || b.kind == V_ITEMS)) return order_views(r, a, b);
-    if (is_number(a) && is_number(b)) return order_numbers(a, b);
+    if (is_number(a) && is_number(b)) return order_numbers(r, a, b);
     if (a.kind == b.kind && (a.kind == V_TEXT || a.kind == V_BYTES))
         return jinja_spend(r, a.text->n < b.text->n ? a.text->n : b.text->n) ? order_texts(a.text, b.text) : 0;
     if (a.kind == b.kind && (a.kind == V_LIST || a.kind == V_TUPLE)) {

@@ -24,7 +24,7 @@ CASES = 1500
 NOW = datetime.datetime(2026, 1, 15, 9, 30, tzinfo=datetime.timezone.utc)
 # Documented limits: what the program says when it declines something that jinja2 does.
 # (A slice of a literal that has none is Undefined for jinja2 where it folds constants, and an error elsewhere.)
-LIMITS = ("more than 64 bits", "is not supported", "object cannot be sliced")
+LIMITS = ("more than 65536 bits", "is not supported", "object cannot be sliced")
 # Nobody can print these twice: addresses of objects.
 UNREPEATABLE = re.compile(r" at 0x[0-9a-f]+|&lt;built-in|<built-in|<bound method|<function|<jinja2|&lt;function")
 NO_VERDICT = object()
