@@ -168,6 +168,7 @@ void bytes_printf(Bytes *bytes, const char *format, ...) __attribute__((format(p
 void bytes_free(Bytes *bytes);
 
 int input_read(Bytes *out, const char *path);   // "-": standard input. Exit code, told
+const char *input_name(const char *path);       // as messages call it: - is standard input
 int input_json(json_t **out, const char *path); // the same, parsed
 int input_ids(DureIds *out, const char *path);  // one JSON array of token ids; free with input_ids_free
 void input_ids_free(DureIds *ids);

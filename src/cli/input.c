@@ -49,7 +49,7 @@ void bytes_free(Bytes *bytes)
 
 // ---- Files ---------------------------------------------------------------------------------------------------------
 
-static const char *shown(const char *path)
+const char *input_name(const char *path)
 {
     return strcmp(path, "-") ? path : "standard input";
 }
@@ -70,7 +70,7 @@ int input_read(Bytes *out, const char *path)
     if (file != stdin) fclose(file);
     if (fault) {
         bytes_free(&bytes);
-        return fail("%s: %s", shown(path), strerror(fault));
+        return fail("%s: %s", input_name(path), strerror(fault));
     }
     *out = bytes;
     return EXIT_FINE;
@@ -85,7 +85,8 @@ int input_json(json_t **out, const char *path)
     json_t *value = json_loadb(text.at, text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &fault);
     bytes_free(&text);
     if (!value)
-        return fail("%s: not valid JSON at line %d, column %d: %s", shown(path), fault.line, fault.column, fault.text);
+        return fail("%s: not valid JSON at line %d, column %d: %s", input_name(path), fault.line, fault.column,
+                    fault.text);
     *out = value;
     return EXIT_FINE;
 }
@@ -114,7 +115,7 @@ int input_ids(DureIds *out, const char *path)
     json_t *array = NULL;
     int code = input_json(&array, path);
     if (code) return code;
-    code = ids_from(out, array, shown(path));
+    code = ids_from(out, array, input_name(path));
     json_decref(array);
     return code;
 }
@@ -157,7 +158,7 @@ int input_prompt(Bytes *out, const Options *o, const char **source)
             return usage("give a prompt: as an argument, by --prompt, by --file or on standard input");
         path = "-";
     }
-    *source = text ? "the prompt" : shown(path);
+    *source = text ? "the prompt" : input_name(path);
     if (path) return input_read(out, path);
     *out = (Bytes){ 0 };
     bytes_put(out, text, strlen(text));
@@ -172,7 +173,7 @@ int input_messages(json_t **messages, json_t **tools, const char *path)
     json_t *list = json_is_object(root) ? json_object_get(root, "messages") : root;
     json_t *offered = json_is_object(root) ? json_object_get(root, "tools") : NULL;
     if (!json_is_array(list)) {
-        code = fail("%s: expected an array of messages or an object with \"messages\"", shown(path));
+        code = fail("%s: expected an array of messages or an object with \"messages\"", input_name(path));
     } else {
         *messages = json_incref(list);
         *tools = json_is_null(offered) ? NULL : json_incref(offered);

@@ -23,6 +23,16 @@ static const Option parse_own[] = {
     { 0 },
 };
 
+// What else the library would call it: it knows no files.
+static int tools_check(const json_t *tools, const char *path)
+{
+    if (!json_is_array(tools)) return fail("%s: expected one JSON array of functions", path);
+    for (size_t i = 0; i < json_array_size(tools); i++)
+        if (!json_is_object(json_array_get(tools, i)))
+            return fail("%s: element %zu is not an object, such as {\"type\": \"function\", ...}", path, i);
+    return EXIT_FINE;
+}
+
 static int parse_print(const Options *options, const DureReply *reply)
 {
     DureModel *model;
@@ -32,7 +42,9 @@ static int parse_print(const Options *options, const DureReply *reply)
     DureText json;
     DureError error;
     if (dure_parse(model, reply, &json, &error)) {
-        code = fail("%s", error.text);
+        const char *ids = ((const ParseOptions *)(const void *)options)->ids;
+        const bool of_ids = ids && error.code == DURE_USAGE; // all else that is wrong in the request was found before
+        code = fail("%s%s%s", of_ids ? input_name(ids) : "", of_ids ? ": " : "", error.text);
     } else {
         out_write(json.at, json.n);
         out_write("\n", 1);
@@ -53,6 +65,7 @@ static int parse(Options *options)
     DureReply reply = { .open = o->open };
     int code = o->ids ? input_ids(&ids, o->ids) : input_read(&text, "-");
     if (!code && o->tools) code = input_json(&tools, o->tools);
+    if (!code && o->tools) code = tools_check(tools, input_name(o->tools));
     if (!code) {
         char *offered = tools ? need(json_dumps(tools, JSON_ENCODE_ANY)) : NULL;
         reply.ids = ids.at;

@@ -19,14 +19,23 @@ struct DureParser {
 
 // ---- While the reply comes -----------------------------------------------------------------------------------------
 
+static Err tools_read(json_t **out, const char *text)
+{
+    Err e = text ? json_parse(out, str(text), JSON_NUL, "tools") : OK;
+    if (e.code || !*out) return e;
+    if (!json_is_array(*out)) return err(ERR_USAGE, "tools: must be a JSON array of functions");
+    for (size_t i = 0; i < json_array_size(*out); i++)
+        if (!json_is_object(json_array_get(*out, i))) return err(ERR_USAGE, "tools[%zu]: must be an object", i);
+    return OK;
+}
+
 static Err parser_fill(DureParser *p, const DureModel *model, const DureParserOptions *o)
 {
     if (!model->tokenizer) return model->tokenizer_fault;
     if (!model->chat) return model->chat_fault;
     if (o->open < DURE_OPEN_START || o->open > DURE_OPEN_CONTENT)
         return err(ERR_USAGE, "open is %d, which is no DureOpen", o->open);
-    Err e = o->tools ? json_parse(&p->tools, str(o->tools), JSON_NUL, "tools") : OK;
-    if (!e.code && p->tools && !json_is_array(p->tools)) e = err(ERR_USAGE, "tools: must be a JSON array of functions");
+    Err e = tools_read(&p->tools, o->tools);
     if (e.code) return e;
     p->by_text = o->by_text;
     const ParserOptions options = { .start = (ParserStart)o->open,
@@ -125,6 +134,15 @@ static Err put_all(Parser *parser, const DureReply *reply, ReplyMessage *message
     return e.code ? e : drain(parser, message);
 }
 
+static Err ids_check(const DureModel *model, const DureReply *reply)
+{
+    const int32_t most = tokenizer_size(model->tokenizer);
+    for (size_t i = 0; reply->ids && i < reply->id_count; i++)
+        if (reply->ids[i] < 0 || reply->ids[i] >= most)
+            return err(ERR_USAGE, "element %zu is %d, but the model's tokens are 0 to %d", i, reply->ids[i], most - 1);
+    return OK;
+}
+
 int dure_parse(const DureModel *model, const DureReply *reply, DureText *json, DureError *error)
 {
     const DureParserOptions options = { .open = reply->open, .tools = reply->tools, .by_text = !reply->ids };
@@ -133,7 +151,8 @@ int dure_parse(const DureModel *model, const DureReply *reply, DureText *json, D
     Buf out = { 0 };
     const int code = dure_parser_new(&p, model, &options, error);
     if (!p) return code;
-    Err e = put_all(p->parser, reply, &message);
+    Err e = ids_check(model, reply);
+    if (!e.code) e = put_all(p->parser, reply, &message);
     if (!e.code) reply_message_write(&out, &message, parser_finish(p->parser));
     reply_message_free(&message);
     dure_parser_free(p);

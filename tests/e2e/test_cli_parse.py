@@ -81,11 +81,32 @@ def test_an_empty_reply_is_one(dure):
     (["--ids", "-"], "[1.5]", 1, ["standard input", "element 0"]),
     (["--ids", "/nowhere/ids"], "", 1, ["/nowhere/ids"]),
     (["--tools", "/nowhere/tools"], "", 1, ["/nowhere/tools"]),
-    (["--tools", TEXT / "axk1/render.json"], "", 1, ["tools", "array"]),
+    (["--ids", "-"], "[1, -1]", 1, ["standard input", "element 1", "-1"]),
+    (["--ids", "-"], "[1, 2, 999999]", 1, ["standard input", "element 2", "999999", "0 to "]),
+    (["--ids", "-"], "[1, 99999999999]", 1, ["standard input", "element 1"]),
+    (["--ids", "-"], '["1"]', 1, ["standard input", "element 0", "number"]),
+    (["--ids", "-"], "[true]", 1, ["standard input", "element 0"]),
+    (["--ids", "-"], "{}", 1, ["standard input", "array of token ids"]),
+    (["--ids", "-"], "[1", 1, ["standard input", "not valid JSON", "line 1"]),
+    (["--ids", "-"], "", 1, ["standard input", "not valid JSON"]),
+    (["--tools", TEXT / "axk1/render.json"], "", 1, ["render.json", "array of functions"]),
+    (["--tools", TEXT / "axk1/replies.jsonl"], "", 1, ["replies.jsonl", "not valid JSON"]),
     (["rest"], "", 2, ["rest"]),
 ])
 def test_what_cannot_be_parsed_is_refused(dure, arguments, stdin, rc, said):
     dure("parse", TEXT / "axk1", *arguments, stdin=stdin).refused(*said, rc=rc)
+
+
+@pytest.mark.parametrize("tools, said", [("[1]", "element 0"), ("[{}, null]", "element 1"), ("null", "array"), ('"f"', "array")])
+def test_tools_that_are_none_are_refused(dure, tmp_path, tools, said):
+    (tmp_path / "tools.json").write_text(tools)
+    dure("parse", TEXT / "axk1", "--tools", tmp_path / "tools.json", stdin="a").refused("tools.json", said)
+
+
+@pytest.mark.parametrize("open_, expect", [("reasoning", ("a", "")), ("content", (None, "a")), ("start", (None, "a"))])
+def test_open_says_where_the_reply_begins(dure, open_, expect):
+    message = dure("parse", TEXT / "axk1", "--open", open_, stdin="a").ok().json["message"]
+    assert (message["reasoning_content"], message["content"]) == expect
 
 
 def test_a_folder_without_template_is_refused(dure, tmp_path):

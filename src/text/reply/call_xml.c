@@ -125,6 +125,7 @@ static void stray(const Block *b, Str text)
 {
     text = strip_blanks(text);
     if (!text.n || !b->give) return;
+    parser_content_end(b->p, false);
     b->p->lead = true;
     parser_content(b->p, text);
     parser_content_end(b->p, false);

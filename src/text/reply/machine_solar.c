@@ -1,5 +1,5 @@
 // Replies of Solar Open: every part is opened by a token of its own. Nothing is stripped but the marks and the word assistant
-// behind <|begin|>. Text that stands outside the parts is content. A call's arguments are given out as they come; a call that
+// behind <|begin|>, cut short only where the reply is cut. Text that stands outside the parts is content. A call's arguments are given out as they come; a call that
 // is left before its closing mark is partial.
 #include "text/reply/reply_internal.h"
 
@@ -43,6 +43,15 @@ static void header_text(Parser *p, Str text)
     const size_t skip = fit == WORD_WHOLE ? strlen(header[0]) : 0;
     p->state = STATE_BETWEEN;
     if (p->word.n > skip) parser_text(p, DELTA_CONTENT, (Str){ p->word.at + skip, p->word.n - skip });
+}
+
+// The beginning of a header's word, and another mark behind it, is no header.
+static void end_header(Parser *p)
+{
+    if (p->state != STATE_HEADER) return;
+    p->state = STATE_BETWEEN;
+    if (p->word.n) parser_text(p, DELTA_CONTENT, buf_str(&p->word));
+    p->word.n = 0;
 }
 
 static void solar_text(Parser *p, Str text)
@@ -118,6 +127,7 @@ static void solar_mark(Parser *p, const Mark *mark)
     static const int opens[] = {
         [MARK_CONTENT] = STATE_CONTENT, [MARK_CALL_LIST] = STATE_BETWEEN, [MARK_BEGIN] = STATE_HEADER
     };
+    end_header(p);
     if (mark->kind == MARK_CALLS_END) {
         parser_finish_reply(p);
     } else if (mark->kind < COUNT(opens) && opens[mark->kind]) {
@@ -138,6 +148,7 @@ static void solar_mark(Parser *p, const Mark *mark)
 
 static void solar_end(Parser *p)
 {
+    if (p->stopped) end_header(p);
     leave_call(p);
 }
 
