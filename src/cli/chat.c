@@ -15,7 +15,7 @@ struct Talk {
     json_t *messages; // what /save writes
     DureSampling sampling;
     DureRenderOptions how; // the time is that of the talk's beginning: a moving clock would make the cache cold
-    char *kwargs;          // or NULL
+    char *kwargs, *tools;  // or NULL
     DureStats stats;       // of the last answer
     bool terminal;         // a person is typing
     bool answered, failed, over;
@@ -155,6 +155,37 @@ static void act_system(Talk *talk, const char *argument)
         talk_say(talk, "there is no system message; /system TEXT sets one");
 }
 
+// The last message with calls that is followed by results alone, and its first call without one; NULL: none waits.
+static const json_t *call_waiting(const json_t *messages)
+{
+    size_t n = json_array_size(messages), results = 0;
+    while (results < n && !strcmp(role_at(messages, n - 1 - results), "tool")) results++;
+    if (results == n) return NULL;
+    return json_array_get(json_object_get(json_array_get(messages, n - 1 - results), "tool_calls"), results);
+}
+
+static void act_result(Talk *talk, const char *argument)
+{
+    const json_t *call = call_waiting(talk->messages);
+    if (!call) {
+        talk_fail(talk, "there is no call that waits for a result");
+        return;
+    }
+    if (utf8_check(argument, strlen(argument), "the result")) {
+        talk->failed = true;
+        return;
+    }
+    json_t *message = need(json_pack("{s:s, s:s}", "role", "tool", "content", argument));
+    json_t *name = json_object_get(json_object_get(call, "function"), "name"), *id = json_object_get(call, "id");
+    if (name && json_object_set(message, "name", name)) need(NULL);
+    if (id && json_object_set(message, "tool_call_id", id)) need(NULL);
+    if (json_array_append_new(talk->messages, message)) need(NULL);
+    if (call_waiting(talk->messages))
+        talk_say(talk, "another call waits for its result");
+    else if (talk_answer(talk))
+        json_array_remove(talk->messages, json_array_size(talk->messages) - 1);
+}
+
 static void act_regen(Talk *talk, const char *argument)
 {
     (void)argument;
@@ -193,6 +224,7 @@ static void act_save(Talk *talk, const char *argument)
     bytes_put(&part, path, strlen(path));
     bytes_put(&part, ".part", 5);
     json_t *object = need(json_pack("{s:O}", "messages", talk->messages));
+    if (talk->tools && json_object_set_new(object, "tools", json_loads(talk->tools, JSON_ALLOW_NUL, NULL))) need(NULL);
     errno = 0;
     FILE *file = fopen(part.at, "wb");
     bool fine = file && !json_dumpf(object, file, JSON_INDENT(2)) && fputc('\n', file) != EOF;
@@ -209,12 +241,12 @@ static void act_save(Talk *talk, const char *argument)
 }
 
 // Messages are tried on the template before they replace the talk.
-static int messages_try(Talk *talk, const json_t *messages)
+static int messages_try(Talk *talk, const json_t *messages, const DureRenderOptions *how)
 {
     DureText text;
     DureError error;
     char *dumped = need(json_dumps(messages, 0));
-    int code = dure_render(talk->running.model, dumped, strlen(dumped), &talk->how, &text, NULL, &error);
+    int code = dure_render(talk->running.model, dumped, strlen(dumped), how, &text, NULL, &error);
     free(dumped);
     if (code) return fail("%s", error.text);
     dure_text_free(&text);
@@ -230,16 +262,24 @@ static void act_load(Talk *talk, const char *argument)
     char *path = path_expanded(argument);
     json_t *messages = NULL, *tools = NULL;
     int code = input_messages(&messages, &tools, path);
-    if (!code && json_array_size(messages)) code = messages_try(talk, messages);
+    DureRenderOptions how = talk->how;
+    char *offered = !code && tools ? need(json_dumps(tools, JSON_ENCODE_ANY)) : NULL;
+    if (offered) how.tools = offered;
+    if (!code && json_array_size(messages)) code = messages_try(talk, messages, &how);
     json_decref(tools);
     free(path);
     if (code) {
         talk->failed = true;
         json_decref(messages);
+        free(offered);
         return;
     }
     json_decref(talk->messages);
     talk->messages = messages;
+    if (offered) {
+        free(talk->tools);
+        talk->how.tools = talk->tools = offered;
+    }
     talk_say(talk, "loaded");
 }
 
@@ -262,9 +302,10 @@ const ChatWord chat_words[] = {
     { "/help", NULL, "Show this.", act_help },
     { "/reset", NULL, "Start over; the system message is kept.", act_reset },
     { "/system", "TEXT", "Set the system message; none removes it; without TEXT show it.", act_system },
+    { "/result", "TEXT", "Give TEXT as the result of a tool that the model called.", act_result },
     { "/regen", NULL, "Answer the last message again.", act_regen },
     { "/save", "FILE", "Write the talk to FILE as JSON.", act_save },
-    { "/load", "FILE", "Go on with the talk in FILE.", act_load },
+    { "/load", "FILE", "Go on with the talk in FILE, and with its tools if it has some.", act_load },
     { "/stats", NULL, "Tell speed and memory of the last answer.", act_stats },
     { "/quit", NULL, "End the talk.", act_quit },
     { 0 },
@@ -357,6 +398,7 @@ static int talk_begin(Talk *talk, const Options *o)
     talk->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     int code = time_parse(&talk->how.now, &talk->how.utc_offset, o->now);
     if (!code && o->system) code = utf8_check(o->system, strlen(o->system), "the system message");
+    if (!code) code = tools_read(&talk->tools, o);
     if (!code) code = running_open(&talk->running, o);
     if (!code) {
         code = sampling_from(&talk->sampling, o, talk->running.model);
@@ -365,8 +407,10 @@ static int talk_begin(Talk *talk, const Options *o)
         else
             remarks_show(&talk->running.remarks);
         talk->how.kwargs = talk->kwargs = code ? NULL : reasoning_kwargs(o);
+        talk->how.tools = talk->tools;
         talk->sampling.stop = NULL; // the parser has them
     }
+    if (code) free(talk->tools);
     return code;
 }
 
@@ -389,6 +433,7 @@ static int chat(Options *options)
     line_close(talk.lines);
     json_decref(talk.messages);
     free(talk.kwargs);
+    free(talk.tools);
     running_close(&talk.running);
     if (stopped) raise(SIGINT);
     return talk.failed && !talk.terminal ? EXIT_FAILED : EXIT_FINE;

@@ -68,7 +68,7 @@ typedef struct Options {
     int kv;        // DureKvType
     int cpu;       // index into cpu_levels; 0: the best
     int reasoning; // index into reasoning_names
-    const char *prompt, *file, *system, *kwargs, *now;
+    const char *prompt, *file, *system, *kwargs, *now, *tools;
     int64_t max_tokens, top_k, seed;                  // top_k, seed: -1 if not given
     double temperature, top_p, min_p, repeat_penalty; // -1 if not given
     TextList stop;
@@ -239,6 +239,8 @@ const char *reason_name(DureReason reason);
 
 bool reasoning_shown(const Options *options);
 char *reasoning_kwargs(const Options *options); // for the template; NULL or by malloc
+// What --tools names, as JSON text by malloc; NULL: nothing. Exit code, told.
+int tools_read(char **out, const Options *options);
 // For the reply to these messages (JSON). Exit code, told.
 int reply_parser(DureParser **out, const DureModel *model, const char *messages, const DureRenderOptions *how,
                  const Options *options);

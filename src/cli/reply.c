@@ -1,4 +1,4 @@
-// What a reply's parts become: reasoning dim and before the answer, calls as lines of JSON. What is kept for the history and for
+// What a reply's parts become: reasoning dim and before the answer, calls as lines of JSON, on a terminal as name(key: value). What is kept for the history and for
 // --json is the same whatever was shown.
 #include "cli.h"
 
@@ -26,6 +26,21 @@ char *reasoning_kwargs(const Options *o)
     json_decref(given);
     json_decref(kwargs);
     return text;
+}
+
+int tools_read(char **out, const Options *o)
+{
+    json_t *tools = NULL;
+    *out = NULL;
+    const int code = o->tools ? input_json(&tools, o->tools) : EXIT_FINE;
+    if (!code && tools && !json_is_array(tools)) {
+        json_decref(tools);
+        return fail("%s: must hold a JSON array of tools, [{\"type\": \"function\", \"function\": ...}, ...]",
+                    o->tools);
+    }
+    if (!code && tools) *out = need(json_dumps(tools, 0));
+    json_decref(tools);
+    return code;
 }
 
 int reply_parser(DureParser **out, const DureModel *model, const char *messages, const DureRenderOptions *how,
@@ -82,14 +97,42 @@ static void call_begin(Answer *answer, const DureDelta *delta)
     answer->arguments.n = 0;
 }
 
+// name(key: value, ...), for people. What the arguments hold is shown as they hold it, if they are no object.
+static void show_call(Answer *answer, const json_t *function)
+{
+    const char *bold = colour(STDOUT_FILENO, COLOUR_BOLD), *plain = colour(STDOUT_FILENO, COLOUR_NONE), *key;
+    const json_t *name = json_object_get(function, "name"), *text = json_object_get(function, "arguments");
+    json_t *arguments = json_loadb(json_string_value(text), json_string_length(text), JSON_ALLOW_NUL, NULL), *value;
+    out_write(bold, strlen(bold));
+    show(answer, json_string_value(name), json_string_length(name));
+    out_write(plain, strlen(plain));
+    show(answer, "(", 1);
+    bool any = false;
+    json_object_foreach (arguments, key, value) {
+        char *shown = need(json_dumps(value, JSON_ENCODE_ANY));
+        if (any) show(answer, ", ", 2);
+        show(answer, key, strlen(key));
+        show(answer, ": ", 2);
+        show(answer, shown, strlen(shown));
+        free(shown);
+        any = true;
+    }
+    if (!json_is_object(arguments)) show(answer, json_string_value(text), json_string_length(text));
+    show(answer, ")", 1);
+    json_decref(arguments);
+}
+
 static void call_end(Answer *answer, bool shown)
 {
     json_t *arguments = need(json_stringn(answer->arguments.n ? answer->arguments.at : "", answer->arguments.n));
     if (json_object_set_new(json_object_get(answer->call, "function"), "arguments", arguments)) need(NULL);
     if (shown) {
-        char *line = need(json_dumps(answer->call, 0));
         show_line_end(answer);
-        show(answer, line, strlen(line));
+        char *line = isatty(STDOUT_FILENO) ? NULL : need(json_dumps(answer->call, 0));
+        if (line)
+            show(answer, line, strlen(line));
+        else
+            show_call(answer, json_object_get(answer->call, "function"));
         show(answer, "\n", 1);
         free(line);
     }
@@ -140,7 +183,6 @@ void answer_text(Answer *answer, const AnswerHow *how, const char *text, size_t 
     if (how->show) show(answer, text, n);
 }
 
-// Templates want a call's arguments as an object, which OpenAI's API has as text.
 json_t *answer_message(const Answer *answer)
 {
     json_t *message = need(json_pack("{s:s, s:s%}", "role", "assistant", "content", answer->text.at, answer->text.n));
@@ -148,13 +190,6 @@ json_t *answer_message(const Answer *answer)
         json_object_set_new(message, "reasoning_content", json_stringn(answer->reasoning.at, answer->reasoning.n)))
         need(NULL);
     if (!json_array_size(answer->calls)) return message;
-    json_t *calls = need(json_deep_copy(answer->calls)), *call;
-    size_t i;
-    json_array_foreach (calls, i, call) {
-        json_t *function = json_object_get(call, "function"), *text = json_object_get(function, "arguments");
-        json_t *arguments = json_loadb(json_string_value(text), json_string_length(text), JSON_ALLOW_NUL, NULL);
-        if (arguments && json_object_set_new(function, "arguments", arguments)) need(NULL);
-    }
-    if (json_object_set_new(message, "tool_calls", calls)) need(NULL);
+    if (json_object_set(message, "tool_calls", answer->calls)) need(NULL);
     return message;
 }

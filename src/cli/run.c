@@ -17,9 +17,9 @@ static const Option run_own[] = {
     { 0 },
 };
 
-static int feed_chat(Running *running, const Options *o, const Bytes *prompt, DureParser **parser)
+static int feed_chat(Running *running, const Options *o, const char *tools, const Bytes *prompt, DureParser **parser)
 {
-    DureRenderOptions how = { 0 };
+    DureRenderOptions how = { .tools = tools };
     int code = time_parse(&how.now, &how.utc_offset, o->now);
     if (code) return code;
     char *kwargs = reasoning_kwargs(o);
@@ -40,9 +40,9 @@ static int feed_chat(Running *running, const Options *o, const Bytes *prompt, Du
 }
 
 // *parser: for the reply to messages; of plain text all is answer.
-static int feed(Running *running, const RunOptions *o, const Bytes *prompt, DureParser **parser)
+static int feed(Running *running, const RunOptions *o, const char *tools, const Bytes *prompt, DureParser **parser)
 {
-    if (!o->raw) return feed_chat(running, &o->common, prompt, parser);
+    if (!o->raw) return feed_chat(running, &o->common, tools, prompt, parser);
     DureError error;
     if (dure_session_feed_text(running->session, prompt->at, prompt->n, DURE_NO_SPECIAL, &error))
         return fail("%s", error.text);
@@ -105,6 +105,19 @@ static int answer(Running *running, const RunOptions *o, DureParser *parser)
     return code;
 }
 
+static int ask(const RunOptions *o, const char *tools, const Bytes *prompt)
+{
+    Running running;
+    DureParser *parser = NULL; // the options and the tools outlive it
+    int code = running_open(&running, &o->common);
+    if (code) return code;
+    code = feed(&running, o, tools, prompt, &parser);
+    if (!code) code = answer(&running, o, parser);
+    dure_parser_free(parser);
+    running_close(&running);
+    return code;
+}
+
 static int run(Options *options)
 {
     const RunOptions *o = (const RunOptions *)(const void *)options;
@@ -112,6 +125,7 @@ static int run(Options *options)
     if (o->raw && options->reasoning)
         return usage("--raw does not cut reasoning from the answer, so --reasoning has no meaning with it");
     if (o->raw && options->kwargs) return usage("--raw has no template, so --kwargs has no meaning with it");
+    if (o->raw && options->tools) return usage("--raw has no template, so --tools has no meaning with it");
     Bytes prompt;
     const char *source;
     int code = input_prompt(&prompt, options, &source);
@@ -121,15 +135,10 @@ static int run(Options *options)
     if (!prompt.n) code = fail("%s is empty; there is nothing to answer", source);
     if (!code) code = utf8_check(prompt.at, prompt.n, source);
     if (!code && options->system) code = utf8_check(options->system, strlen(options->system), "the system message");
-    Running running;
-    if (!code) code = running_open(&running, options);
-    if (!code) {
-        DureParser *parser = NULL;
-        code = feed(&running, o, &prompt, &parser);
-        if (!code) code = answer(&running, o, parser);
-        dure_parser_free(parser);
-        running_close(&running);
-    }
+    char *tools = NULL;
+    if (!code) code = tools_read(&tools, options);
+    if (!code) code = ask(o, tools, &prompt);
+    free(tools);
     bytes_free(&prompt);
     return code;
 }
@@ -143,7 +152,8 @@ const Command command_run = {
         "it comes. A newline at the end of a file or of standard input is not part of the prompt, but with --raw it "
         "is.\nWithout sampling options the model's own recommendation is followed; where it makes none, the likeliest "
         "token is taken each time. Ctrl-C ends the answer.\nWhat a model thinks before it answers is printed dim and "
-        "first, on a terminal or with --reasoning show. A call of a tool is printed as one line of JSON.",
+        "first, on a terminal or with --reasoning show. A call of a tool is printed as one line: JSON, or for people "
+        "on a terminal name(key: value).",
     .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_PROMPT | USES_SYSTEM | USES_TEMPLATE | USES_REPLY |
             USES_JSON | USES_STATS,
     .own = run_own,

@@ -289,6 +289,71 @@ static Err check_request(const json_t *messages, const ChatOptions *options)
     return OK;
 }
 
+// ---- Arguments of calls --------------------------------------------------------------------------------------------
+
+// OpenAI's API has a call's arguments as a string of JSON, and templates want the object. A string that holds no object is
+// left as it is; an empty one stands for no arguments.
+static Err arguments_read(json_t *function)
+{
+    json_t *object = NULL;
+    const json_t *text = json_object_get(function, "arguments");
+    if (!json_is_string(text)) return OK;
+    Err e = json_string_length(text) ? json_parse(&object, json_str(text), JSON_NUL, "arguments") : OK;
+    if (e.code && e.code != ERR_MEMORY) return OK;
+    if (!e.code && !json_string_length(text) && !(object = json_object())) e = err_memory("the arguments of a call");
+    if (!e.code && json_is_object(object) && json_object_set(function, "arguments", object))
+        e = err_memory("the arguments of a call");
+    json_decref(object);
+    return e;
+}
+
+static bool has_text_arguments(const json_t *message)
+{
+    const json_t *calls = json_object_get(message, "tool_calls");
+    for (size_t k = 0; k < json_array_size(calls); k++)
+        if (json_is_string(json_object_get(json_object_get(json_array_get(calls, k), "function"), "arguments")))
+            return true;
+    return false;
+}
+
+// A copy of the message with its own calls; the rest is shared.
+static Err message_with_objects(json_t **out, const json_t *message)
+{
+    Err e = OK;
+    json_t *copy = json_copy((json_t *)(uintptr_t)message);
+    json_t *calls = copy ? json_deep_copy(json_object_get(copy, "tool_calls")) : NULL;
+    if (!calls || json_object_set_new(copy, "tool_calls", calls)) {
+        json_decref(copy);
+        return err_memory("the calls of a message");
+    }
+    for (size_t k = 0; !e.code && k < json_array_size(calls); k++)
+        e = arguments_read(json_object_get(json_array_get(calls, k), "function"));
+    if (e.code)
+        json_decref(copy);
+    else
+        *out = copy;
+    return e;
+}
+
+// The messages as templates are to see them: the same, or a copy that shares what did not change. *out: a new reference.
+static Err messages_for_template(json_t **out, const json_t *messages)
+{
+    Err e = OK;
+    json_t *list = NULL;
+    for (size_t i = 0; !e.code && i < json_array_size(messages); i++) {
+        json_t *changed = NULL;
+        if (!has_text_arguments(json_array_get(messages, i))) continue;
+        if (!list && !(list = json_copy((json_t *)(uintptr_t)messages))) return err_memory("the messages");
+        e = message_with_objects(&changed, json_array_get(messages, i));
+        if (!e.code && json_array_set_new(list, i, changed)) e = err_memory("the messages");
+    }
+    if (e.code)
+        json_decref(list);
+    else
+        *out = list ? list : json_incref((json_t *)(uintptr_t)messages);
+    return e;
+}
+
 // ---- Rendering -----------------------------------------------------------------------------------------------------
 
 static int set_borrowed(json_t *variables, const char *name, const json_t *value)
@@ -324,16 +389,18 @@ static Err variables_new(json_t **out, const char ***trusted, const Chat *chat, 
 
 Err chat_render(const Chat *chat, const json_t *messages, const ChatOptions *options, Rendered *out)
 {
-    json_t *variables = NULL;
+    json_t *variables = NULL, *seen = NULL;
     const char **trusted = NULL;
     *out = (Rendered){ 0 };
     bool tools = options->tools && !json_is_null(options->tools);
     const Template *t = tools && chat->tool_use ? chat->tool_use : chat->template;
     if (!t) return err(ERR_UNSUPPORTED, "the model has a chat template for conversations with tools only; give tools");
     Err e = check_request(messages, options);
-    if (!e.code) e = variables_new(&variables, &trusted, chat, messages, options);
+    if (!e.code) e = messages_for_template(&seen, messages);
+    if (!e.code) e = variables_new(&variables, &trusted, chat, seen, options);
     if (!e.code) e = template_render(t, variables, trusted, options->now, out);
     json_decref(variables);
+    json_decref(seen);
     free(trusted);
     return e;
 }

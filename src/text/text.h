@@ -119,7 +119,8 @@ typedef struct ChatOptions {
     bool add_generation_prompt;
 } ChatOptions;
 
-// Checks the messages (array of objects, known roles, content a string, null or typed parts), then renders.
+// Checks the messages (array of objects, known roles, content a string, null or typed parts), then renders. The arguments of a
+// call, a string of JSON in OpenAI's API, are an object for the template; what holds no object is left as it is.
 Err chat_render(const Chat *chat, const json_t *messages, const ChatOptions *options, Rendered *out);
 
 // ---- Forms of reply ------------------------------------------------------------------------------------------------

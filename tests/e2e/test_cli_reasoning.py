@@ -104,8 +104,59 @@ def test_a_talk_keeps_the_parts_apart(dure, caller, tmp_path):
     assert len(lines) == 4 and lines[0] == lines[2] == "Ok." and json.loads(lines[1]) == CALL_LINE
     saved = json.loads((tmp_path / "talk.json").read_text())["messages"]
     assert [message["role"] for message in saved] == ["user", "assistant"]
-    call = {"type": "function", "function": {"name": "now", "arguments": {}}}
-    assert saved[1] == {"role": "assistant", "content": "Ok.", "reasoning_content": "hm", "tool_calls": [call]}
+    assert saved[1] == {"role": "assistant", "content": "Ok.", "reasoning_content": "hm", "tool_calls": [CALL_LINE]}
+
+
+OFFERED = [{"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}]
+# Says of every call whether its arguments are an object, and begins with the names of the tools.
+TELLING = ("{% for t in tools or [] %}[{{ t.function.name }}]{% endfor %}{% for m in messages %}<|im_start|>{{ m.role }}\n"
+           "{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.arguments is mapping }}{% endfor %}"
+           "{{ m.tool_call_id }}{{ m.name }}<|im_end|>\n{% endfor %}<|im_start|>assistant{{ '\n' }}")
+
+
+@pytest.fixture
+def tools(tmp_path):
+    path = tmp_path / "tools.json"
+    path.write_text(json.dumps(OFFERED))
+    return path
+
+
+def test_tools_reach_the_template(dure, tmp_path, tools):
+    model = write_talker(tmp_path / "model", chain("\n", "O", "k", END), TELLING)
+    bare = dure("run", model, "?", "--json").ok().json["usage"]["prompt_tokens"]
+    for command in (["run", model, "?", "--json"], ["chat", model, "--stats"]):
+        told = dure(*command, "--tools", tools, stdin="?\n").ok()
+        count = told.json["usage"]["prompt_tokens"] if command[0] == "run" else int(
+            told.message.split("prompt ")[1].split(" tokens")[0])
+        assert count == bare + len("[now]")
+    tools.write_text("{}")
+    for command in (["run", model, "?"], ["chat", model]):
+        dure(*command, "--tools", tools, stdin="?\n").refused(str(tools), "JSON array")
+        dure(*command, "--tools", tmp_path / "none", stdin="?\n").refused("none")
+    dure("run", model, "--raw", "?", "--tools", tools).refused("--raw", "--tools", rc=2)
+
+
+def test_people_read_calls_as_calls(dure_path, caller, tools):
+    terminal = Terminal(dure_path, "run", caller, "?", "--tools", tools)
+    assert terminal.close() == 0
+    assert "now()" in terminal.text and "function" not in terminal.text
+
+
+def test_a_talk_goes_on_with_the_result_of_a_call(dure, tmp_path, tools):
+    follows = chain("\n", CALL, NOW, CALL_END, END)
+    model = write_talker(tmp_path / "model", follows, TELLING, marks=MARKS)
+    saved = tmp_path / "talk.json"
+    told = dure("chat", model, "--tools", tools, stdin=f"?\n/result 12:30\n/save {saved}\n").ok()
+    assert [json.loads(line) for line in told.text.splitlines()] == [CALL_LINE] * 2
+    talk = json.loads(saved.read_text())
+    assert [m["role"] for m in talk["messages"]] == ["user", "assistant", "tool", "assistant"]
+    assert talk["messages"][2] == {"role": "tool", "content": "12:30", "name": "now"}
+    assert talk["tools"] == OFFERED
+    prompt = dure("render", model, saved).ok().text
+    assert prompt.startswith("[now]<|im_start|>") and prompt.count("True<|im_end|>") == 2
+    again = dure("chat", model, stdin=f"/load {saved}\n/save {saved}2\n").ok()
+    assert not again.text and json.loads((tmp_path / "talk.json2").read_text()) == talk
+    dure("chat", model, stdin="/result x\n").refused("no call")
 
 
 def test_a_talk_shows_reasoning_when_asked(dure, switched):

@@ -70,7 +70,9 @@ static void every_golden_conversation_renders_from_the_models_files(void **state
             Rendered out;
             const ChatOptions options = options_of(c);
             Err e = chat_render(m.chat, json_object_get(c, "messages"), &options, &out);
-            bool fine = !e.code && str_equal(buf_str(&out.text), golden_str(c, "expect"));
+            bool objects = json_object_get(c, "expect_of_objects"); // what the template gives once arguments are read
+            Str expect = golden_str(c, objects ? "expect_of_objects" : "expect");
+            bool fine = !e.code && str_equal(buf_str(&out.text), expect);
             if (json_object_get(c, "error")) fine = e.code != 0;
             if (str_is(golden_str(c, "name"), "unknown_role")) fine = e.code == ERR_USAGE; // whatever the template does
             if (!fine)
@@ -223,6 +225,61 @@ static void the_template_is_the_files_then_the_configs_default_or_tool_use(void 
     chat_free(chat);
 }
 
+static void expect_messages(const char *template_text, const char *messages_text, const char *expect,
+                            size_t message_bytes)
+{
+    Rendered out;
+    Chat *chat = chat_of(template_text, NULL, NULL, NULL, NULL);
+    json_t *messages = golden_parse(str(messages_text), "messages"), *before = json_deep_copy(messages);
+    const ChatOptions options = { .now = GOLDEN_NOW };
+    EXPECT_OK(chat_render(chat, messages, &options, &out));
+    assert_string_equal(out.text.at ? out.text.at : "", expect);
+    size_t marked = 0;
+    for (size_t i = 0; i < out.message_count; i++) marked += out.messages[i].end - out.messages[i].begin;
+    assert_int_equal(marked, message_bytes);
+    assert_true(json_equal(messages, before)); // the caller's are not touched
+    rendered_free(&out);
+    json_decref(messages);
+    json_decref(before);
+    chat_free(chat);
+}
+
+#define CALL(arguments) "{\"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": " arguments "}}"
+
+static void arguments_of_calls_are_objects_for_the_template(void **state)
+{
+    (void)state;
+    static const char all[] =
+        "{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.function.arguments|tojson }};"
+        "{% endfor %}{% endfor %}";
+    expect_messages(all, "[{\"role\": \"assistant\", \"tool_calls\": [" CALL("\"{\\\"k\\\": [1, 2.0, null]}\"") "]}]",
+                    "{\"k\": [1, 2.0, null]};", 1);
+    expect_messages(
+        all,
+        "[{\"role\": \"user\", \"content\": \"x\"}, {\"role\": \"assistant\", \"content\": null, \"tool_calls\": "
+        "[" CALL("{\"a\": 1}") ", " CALL("\"\"") ", " CALL("\"{\"") ", " CALL("\"[1]\"") ", " CALL("null") "]}]",
+        "{\"a\": 1};{};\"{\";\"[1]\";null;", 5);
+}
+
+static void whatever_a_message_holds_reaches_the_template(void **state)
+{
+    (void)state;
+    expect_messages(
+        "{% for m in messages %}{{ m.role }}:{{ m.name }}{{ m.tool_call_id }}{{ m.reasoning_content }}"
+        "{{ m.content is none }}{% endfor %}",
+        "[{\"role\": \"developer\", \"content\": \"d\", \"name\": \"N\"}, {\"role\": \"tool\", \"content\": "
+        "\"t\", \"tool_call_id\": \"id1\"}, {\"role\": \"assistant\", \"content\": null, "
+        "\"reasoning_content\": \"why\"}]",
+        "developer:NFalsetool:id1Falseassistant:whyTrue", 7);
+    expect_messages(
+        "{% for p in messages[0].content %}{{ p.type }}={{ p.text or (p.image_url or {}).url or (p.input_audio or "
+        "{}).data }};"
+        "{% endfor %}",
+        "[{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"see\"}, {\"type\": \"image_url\", "
+        "\"image_url\": {\"url\": \"x.png\"}}, {\"type\": \"input_audio\", \"input_audio\": {\"data\": \"QQ==\"}}]}]",
+        "text=see;image_url=x.png;input_audio=QQ==;", 36);
+}
+
 static void a_gguf_names_template_and_special_tokens_by_id(void **state)
 {
     (void)state;
@@ -322,6 +379,8 @@ int main(void)
         cmocka_unit_test(special_tokens_come_from_config_and_map),
         cmocka_unit_test(a_special_tokens_name_taken_by_kwargs_is_no_longer_trusted),
         cmocka_unit_test(the_template_is_the_files_then_the_configs_default_or_tool_use),
+        cmocka_unit_test(arguments_of_calls_are_objects_for_the_template),
+        cmocka_unit_test(whatever_a_message_holds_reaches_the_template),
         cmocka_unit_test(a_gguf_names_template_and_special_tokens_by_id),
         cmocka_unit_test(no_template_says_that_raw_text_would_work),
         cmocka_unit_test(damaged_files_are_refused),
