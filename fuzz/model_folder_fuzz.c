@@ -111,7 +111,7 @@ static void run(const DureModel *model)
     DureText text = { 0 };
     DureIds ids = { 0 };
     DureEngine *engine;
-    if (!dure_model_inspect(model, 1, &text, NULL)) dure_text_free(&text);
+    if (!dure_model_inspect(model, &(DureInspectOptions){ .tensors = 1 }, &text, NULL)) dure_text_free(&text);
     if (!dure_tokenize(model, "Village 마을", 14, 0, &ids, NULL)) {
         if (!dure_detokenize(model, ids.at, ids.n, 1, &text, NULL)) dure_text_free(&text);
         dure_ids_free(&ids);

@@ -69,9 +69,6 @@ typedef struct DureModelOptions {
 /* path: a folder, a .safetensors or a .gguf file. options may be NULL. */
 DURE_API int dure_model_open(DureModel **out, const char *path, const DureModelOptions *options, DureError *error);
 DURE_API void dure_model_close(DureModel *model);
-/* What the files hold, as one JSON object: family, sizes, layers, formats, tokenizer, template, faults, assumed values. Works for
- * models that cannot run: `faults` then says why. `tensors` != 0 adds one entry per tensor. */
-DURE_API int dure_model_inspect(const DureModel *model, int tensors, DureText *json, DureError *error);
 /* {"temperature": ..., "top_p": ..., "top_k": ...} as generation_config.json recommends; {} when it does not. */
 DURE_API int dure_model_defaults(const DureModel *model, DureText *json, DureError *error);
 
@@ -187,6 +184,17 @@ typedef struct DurePlan {
     const char *cpu; /* the level that runs */
     const char *kv_type;
 } DurePlan;
+
+typedef struct DureInspectOptions {
+    int tensors;              /* 1: one entry per tensor */
+    DureEngineOptions engine; /* for what would fit: context (0: the model's), chunk, kv, memory, sessions, ... */
+} DureInspectOptions;
+
+/* What the files hold and how large it is, as one JSON object: family, sizes, layers, parameters, cache, formats, tokenizer,
+ * template, faults, assumed values. Works for models that cannot run (`faults` then says why) and for a folder that holds only
+ * config.json. options may be NULL. */
+DURE_API int dure_model_inspect(const DureModel *model, const DureInspectOptions *options, DureText *json,
+                                DureError *error);
 
 DURE_API int dure_engine_new(DureEngine **out, const DureModel *model, const DureEngineOptions *options,
                              DureError *error);

@@ -180,13 +180,18 @@ static Err check_options(const BackendOptions *o)
     return OK;
 }
 
+size_t backend_bytes(const BackendLimits *limits, int threads)
+{
+    size_t bytes;
+    return cpu_scratch_bytes(&bytes, limits, threads) ? bytes : SIZE_MAX;
+}
+
 Err backend_open(Backend **out, const BackendOptions *options)
 {
     Err e = check_options(options);
     if (e.code) return e;
-    size_t bytes;
-    if (!cpu_scratch_bytes(&bytes, &options->limits, options->threads > 0 ? options->threads : 1))
-        return err(ERR_LIMIT, "the model's sizes are beyond what any memory holds");
+    const size_t bytes = backend_bytes(&options->limits, options->threads > 0 ? options->threads : 1);
+    if (bytes == SIZE_MAX) return err(ERR_LIMIT, "the model's sizes are beyond what any memory holds");
     Backend *b = calloc(1, sizeof *b);
     if (!b) return err_memory("the backend");
     b->level = options->level;

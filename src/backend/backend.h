@@ -188,6 +188,8 @@ struct Backend {
 size_t rows_bytes(int64_t T, int64_t n);
 Rows rows_at(void *memory, int64_t T, int64_t n);
 
+size_t backend_bytes(const BackendLimits *limits,
+                     int threads); // scratch that backend_open takes; SIZE_MAX: too much to count
 Err backend_open(Backend **out, const BackendOptions *options); // ERR_UNSUPPORTED: the level does not run here
 void backend_close(Backend *b);
 

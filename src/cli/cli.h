@@ -197,6 +197,7 @@ typedef struct Running {
     Progress progress;
     Remarks remarks;
 } Running;
+DureEngineOptions engine_options(const Options *o);
 int running_open(Running *out, const Options *options); // its remarks wait to be shown
 void running_close(Running *running);
 

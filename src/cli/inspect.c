@@ -30,6 +30,21 @@ static void count_put(Bytes *out, json_int_t value) // 1234567 as 1,234,567
     }
 }
 
+// "12.018 GiB (12,903,776,256 bytes)"
+static void bytes_exactly(Bytes *out, json_int_t value)
+{
+    static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
+    double scaled = (double)value;
+    size_t unit = 0;
+    while (scaled >= 1024 && unit + 1 < sizeof units / sizeof *units) {
+        scaled /= 1024;
+        unit++;
+    }
+    if (unit) bytes_printf(out, "%.3f %s (", scaled, units[unit]);
+    count_put(out, value);
+    bytes_printf(out, " bytes%s", unit ? ")" : "");
+}
+
 static void integer_put(Bytes *out, const char *key, json_int_t value)
 {
     if (strstr(key, "bytes")) {
@@ -229,14 +244,18 @@ static void heading_print(const char *key)
     bytes_free(&name);
 }
 
-static void line_print(const char *key, const json_t *value, int indent)
+static void line_print(const char *key, const json_t *value, int indent, int width)
 {
-    enum { KEY_WIDTH = 22 };
     Bytes name = { 0 }, text = { 0 };
     key_put(&name, key);
     bytes_put(&text, "", 0);
-    value_put(&text, key, value);
-    printf("%*s%-*s %s\n", indent, "", KEY_WIDTH - indent, name.at, text.at);
+    if (json_is_integer(value) && strstr(key, "bytes"))
+        bytes_exactly(&text, json_integer_value(value));
+    else if (json_is_integer(value) && strncmp(key, "param", 5))
+        count_put(&text, json_integer_value(value));
+    else
+        value_put(&text, key, value);
+    printf("%*s%-*s %s\n", indent, "", width, name.at, text.at);
     bytes_free(&name);
     bytes_free(&text);
 }
@@ -254,10 +273,51 @@ static void sentences_print(const json_t *list)
     }
 }
 
+// The layers as letters, PATTERN_LINE to a line, with a gap behind every layer that sees all keys or, without any, after eight.
+static void letters_print(const char *name, const char *letters, const char *attention)
+{
+    enum { PATTERN_LINE = 64, PATTERN_GROUP = 8 };
+    const bool windows = strpbrk(attention, "wvuxyz") != NULL;
+    bool gap = false;
+    for (size_t i = 0; letters[i]; i++) {
+        if (i % PATTERN_LINE == 0)
+            printf("%s  %-13s ", i ? "\n" : "", i ? "" : name);
+        else if (gap || letters[i] == '+')
+            putchar(' ');
+        putchar(letters[i]);
+        gap = windows ? attention[i] >= 'A' && attention[i] <= 'Z' : (i + 1) % PATTERN_GROUP == 0;
+    }
+    printf("\n");
+}
+
+static void pattern_print(const json_t *pattern)
+{
+    const char *attention = json_string_value(json_object_get(pattern, "attention"));
+    const char *feed_forward = json_string_value(json_object_get(pattern, "feed_forward"));
+    const char *letter;
+    json_t *meaning;
+    if (!attention || !feed_forward) return;
+    letters_print("attention", attention, attention);
+    letters_print("feed forward", feed_forward, attention);
+    json_object_foreach (json_object_get(pattern, "legend"), letter, meaning)
+        printf("  %s  %s\n", letter, json_string_value(meaning));
+    if (strchr(attention, '+')) printf("  +  draft layers follow\n");
+}
+
 static bool is_section(const json_t *value)
 {
     bool sentences = list_of(value, JSON_STRING) && strchr(json_string_value(json_array_get(value, 0)), ' ');
     return sentences || list_of(value, JSON_OBJECT) || json_object_size(value);
+}
+
+static int widest_key(const json_t *object)
+{
+    const char *key;
+    json_t *value;
+    size_t widest = 0;
+    json_object_foreach ((json_t *)(uintptr_t)object, key, value)
+        if (strlen(key) > widest) widest = strlen(key);
+    return (int)widest;
 }
 
 static void section_print(const char *key, const json_t *value)
@@ -265,8 +325,10 @@ static void section_print(const char *key, const json_t *value)
     const char *inner;
     json_t *item;
     heading_print(key);
-    if (json_is_object(value))
-        json_object_foreach ((json_t *)(uintptr_t)value, inner, item) line_print(inner, item, 2);
+    if (!strcmp(key, "pattern"))
+        pattern_print(value);
+    else if (json_is_object(value))
+        json_object_foreach ((json_t *)(uintptr_t)value, inner, item) line_print(inner, item, 2, widest_key(value));
     else if (list_of(value, JSON_OBJECT))
         objects_print(value);
     else
@@ -275,6 +337,7 @@ static void section_print(const char *key, const json_t *value)
 
 static int inspect_print(const InspectOptions *o, const DureText *json)
 {
+    enum { KEY_WIDTH = 24 };
     json_error_t fault;
     json_t *root = json_loadb(json->at, json->n, JSON_ALLOW_NUL, &fault);
     if (!json_is_object(root)) {
@@ -286,10 +349,10 @@ static int inspect_print(const InspectOptions *o, const DureText *json)
     json_object_foreach (root, key, value) {
         bool empty = value && !json_array_size(value) && !json_object_size(value);
         bool nothing = empty && (json_is_array(value) || json_is_object(value));
-        if (!nothing && !is_section(value)) line_print(key, value, 0);
+        if (!nothing && !json_is_null(value) && !is_section(value)) line_print(key, value, 0, KEY_WIDTH);
     }
     json_object_foreach (root, key, value)
-        if (is_section(value)) section_print(key, value);
+        if (is_section(value) && strcmp(key, "layers")) section_print(key, value); // the pattern shows the layers
     json_decref(root);
     return EXIT_FINE;
 }
@@ -304,7 +367,8 @@ static int inspect(Options *options)
     remarks_drop(&remarks); // what is amiss is part of the account
     DureText json;
     DureError error;
-    if (dure_model_inspect(model, o->tensors, &json, &error))
+    const DureInspectOptions how = { .tensors = o->tensors, .engine = engine_options(options) };
+    if (dure_model_inspect(model, &how, &json, &error))
         code = fail("%s", error.text);
     else {
         if (options->json) {
@@ -323,10 +387,13 @@ const Command command_inspect = {
     .arguments = "MODEL",
     .summary = "Tell what a model's files hold",
     .about =
-        "Tells what a model's files hold: family, sizes, layers, number formats, tokenizer, template; what was taken "
-        "by "
-        "default; and what is amiss. Works for models that cannot be run here, and takes no memory for the weights.",
-    .uses = USES_MODEL | USES_JSON,
+        "Tells what a model's files hold: family, sizes, the layers as a picture, parameters, number formats, "
+        "tokenizer, "
+        "template; what the cache takes at a context, and what fits into memory; what was taken by default; and what "
+        "is "
+        "amiss. Works for models that cannot be run here and for a folder that holds only config.json, and takes no "
+        "memory for the weights.",
+    .uses = USES_MODEL | USES_ENGINE | USES_JSON,
     .own = inspect_own,
     .bytes = sizeof(InspectOptions),
     .run = inspect,

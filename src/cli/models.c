@@ -171,9 +171,9 @@ int model_open(DureModel **out, const Options *options, bool text_only, Remarks 
     return code;
 }
 
-static int engine_open(Running *running, const Options *o)
+DureEngineOptions engine_options(const Options *o)
 {
-    DureEngineOptions how = {
+    return (DureEngineOptions){
         .context = o->context,
         .threads = (int)o->threads,
         .chunk = o->chunk,
@@ -181,6 +181,11 @@ static int engine_open(Running *running, const Options *o)
         .cpu = o->cpu ? cpu_levels[o->cpu] : NULL,
         .memory = o->memory,
     };
+}
+
+static int engine_open(Running *running, const Options *o)
+{
+    const DureEngineOptions how = engine_options(o);
     DureError error;
     // The engine's threads inherit that all signals are blocked, so it is this thread whose waiting a signal ends.
     sigset_t every, before;

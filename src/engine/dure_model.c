@@ -22,6 +22,7 @@ static Err tokenizer_load(DureModel *model)
     Buf json = { 0 };
     bool found = false;
     Err e = checkpoint_side_file(c, "tokenizer.json", &json, &found);
+    model->tokenizer_absent = !e.code && !found;
     if (!e.code && !found)
         e = err(ERR_UNSUPPORTED,
                 "%s: there is no tokenizer.json beside the weights, so text cannot be read or written; put it there, "
@@ -181,8 +182,13 @@ static void weights_load(DureModel *model)
     model->recipe_fault = recipe_from(&model->recipe, &model->arena, c->config, c);
     model->weights_fault = model->recipe_fault;
     if (model->recipe_fault.code) return;
-    model->weights_fault = weights_bind(&model->weights, &model->arena, model->recipe, c, &model->report, &model->log);
     for (int i = 0; i < model->recipe->end_count; i++) ends_add(model, model->recipe->end_ids[i]);
+    if (!c->tensor_count) {
+        model->weights_fault =
+            err(ERR_FILE, "%s: holds no weights beside its config.json: expected " WEIGHTS_EXPECTED, model->path);
+        return;
+    }
+    model->weights_fault = weights_bind(&model->weights, &model->arena, model->recipe, c, &model->report, &model->log);
 }
 
 bool model_is_end(const DureModel *model, int32_t id)

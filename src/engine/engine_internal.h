@@ -42,6 +42,7 @@ struct DureModel {
     Err recipe_fault, weights_fault;
     Tokenizer *tokenizer;
     Err tokenizer_fault;
+    bool tokenizer_absent; // no file of one
     Chat *chat;
     Err chat_fault;
     json_t *generation; // generation_config.json, or NULL
@@ -54,6 +55,48 @@ bool model_is_end(const DureModel *model, int32_t id);
 // Whether the last of a session's tokens ends the reply: an end token ends no turn of a reply that goes on behind it.
 Err model_ends_reply(bool *end, const DureModel *model, const int32_t *ids, size_t n);
 Err model_defaults(const DureModel *model, json_t **out); // new object: the recommended sampling
+
+// ---- plan.c --------------------------------------------------------------------------------------------------------
+
+// The options with every default but the context's filled in.
+typedef struct Settings {
+    int64_t context; // 0: to be found
+    int64_t chunk, most_rows, sessions;
+    int threads;
+    CpuLevel level;
+    KvOptions kv;
+    int64_t limit;
+} Settings;
+
+Err settings_from(Settings *out, const DureEngineOptions *o, const Recipe *recipe);
+// All that does not depend on the context: what will be mapped, work, limit.
+DurePlan plan_start(const Settings *settings, const Recipe *recipe, int64_t mapped);
+int64_t plan_total(const DurePlan *plan);
+Err plan_refuse(const DurePlan *plan, const Settings *settings, int64_t fits);
+// Fills in context and cache; refuses what does not fit. plan: mapped, resident, work and limit are known.
+Err plan_settle(DurePlan *plan, Settings *settings, const Recipe *recipe);
+// What an engine over `mapped` bytes of weights would take, draft layers included; refuses nothing for its size. *largest: the
+// largest context that fits, 0 for none.
+Err plan_reckon(DurePlan *plan, int64_t *largest, const Recipe *recipe, const DureEngineOptions *options,
+                int64_t mapped);
+
+// ---- inspect.c, inspect_recipe.c, inspect_sizes.c --------------------------------------------------------------------
+
+// JSON in the making. A value that could not be made sets `failed`, which is asked once at the end.
+typedef struct JsonMaker {
+    bool failed;
+} JsonMaker;
+
+void json_put(JsonMaker *m, json_t *object, const char *name, json_t *value);
+void json_push(JsonMaker *m, json_t *array, json_t *value);
+json_t *json_text(Str text); // names in hostile files need not be UTF-8
+void json_put_text(JsonMaker *m, json_t *object, const char *name, const char *text);
+void json_put_int(JsonMaker *m, json_t *object, const char *name, int64_t value);
+void json_put_real(JsonMaker *m, json_t *object, const char *name, double value);
+
+int64_t stored_elements(const Stored *stored); // -1: more than can be counted; the reader has checked the bytes
+void inspect_recipe(JsonMaker *m, json_t *top, const Recipe *r); // may be NULL
+Err inspect_sizes(JsonMaker *m, json_t *top, const DureModel *model, const DureEngineOptions *options);
 
 // ---- dure_text.c ---------------------------------------------------------------------------------------------------
 

@@ -107,12 +107,11 @@ static Err find_in_folder(Found *found, Arena *arena, const char *folder)
 
 static Err find_weights(Found *found, Arena *arena, const char *folder)
 {
+    bool config = false;
     Err e = find_in_folder(found, arena, folder);
-    if (!e.code && !found->count)
-        e = err(ERR_FILE,
-                "%s: holds no model: expected model.safetensors.index.json with its shards, model.safetensors, one "
-                "*.safetensors or one *.gguf",
-                folder);
+    if (!e.code && !found->count) e = folder_has(&config, folder, "config.json");
+    if (!e.code && !found->count && !config)
+        e = err(ERR_FILE, "%s: holds no model: expected config.json and " WEIGHTS_EXPECTED, folder);
     return e;
 }
 

@@ -41,7 +41,9 @@ typedef enum CheckpointParts {
 // `path`: a folder, a *.safetensors file (its folder's config is used, if there is one; a folder must have one) or a *.gguf
 // file (of a split model the first part, NAME-00001-of-0000N.gguf; the others follow). Errors name file, tensor or field, and
 // what was expected. In a folder: model.safetensors.index.json's shards, else model.safetensors, else a single *.safetensors, else
-// a single *.gguf. Mapped bytes are counted in `ledger` (may be NULL).
+// a single *.gguf. A folder that holds only config.json opens without tensors. Mapped bytes are counted in `ledger` (may be NULL).
+#define WEIGHTS_EXPECTED                                                                                               \
+    "model.safetensors.index.json with its shards, model.safetensors, one *.safetensors or one *.gguf"
 Err checkpoint_open(Checkpoint **out, const char *path, CheckpointParts parts, Ledger *ledger, const Log *log);
 void checkpoint_close(Checkpoint *checkpoint);
 const Stored *checkpoint_find(const Checkpoint *checkpoint, Str name); // NULL: absent

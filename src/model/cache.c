@@ -1,7 +1,7 @@
 // The key-value cache: pages of tokens in groups.
 //
 // A group holds the layers that see the same keys: all of them, or a window of w. A page of a group holds page_tokens tokens of
-// all its layers, k and v of each, one stream after the other. A page is shared by reference count between sequences, forks and
+// all its layers, two streams of each (keys and values, or latent and rotary key), one after the other. A page is shared by reference count between sequences, forks and
 // marks; only a page with one holder is written, and cache_reserve copies a shared last page before that.
 //
 // A sequence can be rolled back to its length before the last cache_advance, so a page of a window group is dropped only when no
@@ -176,20 +176,31 @@ static int64_t pages_of(int64_t tokens, int64_t page_tokens)
     return (tokens + page_tokens - 1) / page_tokens;
 }
 
-static size_t layer_row_bytes(const Recipe *r, KvType type)
+static int64_t cached_layers(const Recipe *r, const KvOptions *options)
 {
-    return kv_row_bytes(type, r->kv_heads * r->head_width) + kv_row_bytes(type, r->kv_heads * r->value_width);
+    return r->layers + (options->drafts ? r->draft_layers : 0);
+}
+
+// What a layer keeps of a token: keys and values, or the latent and the rotary key.
+static StreamPair streams_of(const Recipe *r, int64_t layer, KvType type)
+{
+    const bool latent = r->layer[layer].attention == ATTENTION_MLA;
+    StreamPair s = { .width = { latent ? r->latent.kv_rank : r->kv_heads * r->head_width,
+                                latent ? r->latent.rope : r->kv_heads * r->value_width } };
+    for (int i = 0; i < 2; i++) s.row_bytes[i] = kv_row_bytes(type, s.width[i]);
+    return s;
 }
 
 size_t cache_bytes(const Recipe *recipe, const KvOptions *options, int64_t context, int64_t chunk)
 {
     size_t sum = 0;
-    for (int64_t i = 0; i < recipe->layers; i++) {
+    for (int64_t i = 0; i < cached_layers(recipe, options); i++) {
+        const StreamPair streams = streams_of(recipe, i, options->type);
         int64_t window = recipe->layer[i].window, pages = pages_of(context, options->page_tokens);
         // A window's pages: those before a chunk that its first token sees, the chunk before it, the chunk, and the two borders.
         int64_t most = window ? pages_of(window - 1 + 2 * chunk, options->page_tokens) + 2 : pages;
         if (most > pages) most = pages;
-        sum += (size_t)most * (size_t)options->page_tokens * layer_row_bytes(recipe, options->type);
+        sum += (size_t)most * (size_t)options->page_tokens * (streams.row_bytes[0] + streams.row_bytes[1]);
     }
     return sum;
 }
@@ -212,21 +223,19 @@ Err cache_new(KvCache **out, const Recipe *recipe, Backend *backend, const KvOpt
     cache->arena = arena_counted("cache", ledger, LEDGER_WORK);
     cache->backend = backend;
     cache->options = *options;
-    cache->k_width = recipe->kv_heads * recipe->head_width;
-    cache->v_width = recipe->kv_heads * recipe->value_width;
-    cache->k_bytes = kv_row_bytes(options->type, cache->k_width);
-    cache->v_bytes = kv_row_bytes(options->type, cache->v_width);
-    cache->groups = arena_array(&cache->arena, (size_t)recipe->layers, sizeof *cache->groups);
-    cache->layers = arena_array(&cache->arena, (size_t)recipe->layers, sizeof *cache->layers);
+    const int64_t layers = cached_layers(recipe, options);
+    cache->groups = arena_array(&cache->arena, (size_t)layers, sizeof *cache->groups);
+    cache->layers = arena_array(&cache->arena, (size_t)layers, sizeof *cache->layers);
     if (!cache->groups || !cache->layers) {
         arena_free(&cache->arena);
         free(cache);
         return err_memory("the cache");
     }
-    for (int64_t i = 0; i < recipe->layers; i++) {
+    for (int64_t i = 0; i < layers; i++) {
         int g = group_for(cache, recipe->layer[i].window);
-        cache->layers[i] = (LayerPlace){ .group = g, .offset = cache->groups[g].page_bytes };
-        cache->groups[g].page_bytes += (size_t)options->page_tokens * (cache->k_bytes + cache->v_bytes);
+        const StreamPair streams = streams_of(recipe, i, options->type);
+        cache->layers[i] = (LayerPlace){ .group = g, .offset = cache->groups[g].page_bytes, .streams = streams };
+        cache->groups[g].page_bytes += (size_t)options->page_tokens * (streams.row_bytes[0] + streams.row_bytes[1]);
     }
     *out = cache;
     return OK;
@@ -338,14 +347,14 @@ Err cache_reserve(KvSequence *sequence, int64_t tokens)
 KvView cache_view(const KvSequence *sequence, int64_t layer, int stream)
 {
     const KvCache *cache = sequence->cache;
-    LayerPlace place = cache->layers[layer];
-    size_t k_stream = (size_t)cache->options.page_tokens * cache->k_bytes;
+    const LayerPlace *place = &cache->layers[layer];
+    const size_t first = (size_t)cache->options.page_tokens * place->streams.row_bytes[0];
     return (KvView){ .type = cache->options.type,
-                     .width = stream ? cache->v_width : cache->k_width,
+                     .width = place->streams.width[stream],
                      .page_tokens = cache->options.page_tokens,
-                     .offset = place.offset + (stream ? k_stream : 0),
-                     .row_bytes = stream ? cache->v_bytes : cache->k_bytes,
-                     .page = sequence->tables[place.group].memory };
+                     .offset = place->offset + (stream ? first : 0),
+                     .row_bytes = place->streams.row_bytes[stream],
+                     .page = sequence->tables[place->group].memory };
 }
 
 static bool window_page_is_dead(int64_t page, int64_t page_tokens, int64_t window, int64_t next_position)

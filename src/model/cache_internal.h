@@ -27,17 +27,21 @@ typedef struct PageTable {
     int64_t first, count, capacity;
 } PageTable;
 
+typedef struct StreamPair {
+    int64_t width[2];
+    size_t row_bytes[2];
+} StreamPair;
+
 typedef struct LayerPlace {
     int group;
-    size_t offset; // of the layer's k stream in a page; v follows it
+    size_t offset; // of the layer's first stream in a page; the second follows it
+    StreamPair streams;
 } LayerPlace;
 
 struct KvCache {
     Arena arena;
     Backend *backend;
     KvOptions options;
-    int64_t k_width, v_width;
-    size_t k_bytes, v_bytes; // of a row
     Group *groups;
     int group_count;
     LayerPlace *layers;

@@ -143,6 +143,9 @@ BackendLimits decoder_limits(const Recipe *r, int64_t most_rows)
 Err decoder_new(Decoder **out, const Recipe *recipe, const Weights *weights, Backend *backend, int64_t most_rows,
                 Ledger *ledger)
 {
+    for (int64_t i = 0; i < recipe->layers; i++)
+        if (recipe->layer[i].attention == ATTENTION_MLA)
+            return err(ERR_UNSUPPORTED, "family %s: latent attention is told by inspect, but not run", recipe->family);
     Decoder *d = calloc(1, sizeof *d);
     if (!d) return err_memory("the decoder");
     *d = (Decoder){ .r = recipe, .w = weights, .b = backend, .ledger = ledger, .most_rows = most_rows };
@@ -451,12 +454,12 @@ static Err head(Decoder *d, const Batch *batch, const Trace *trace, const float 
     const Recipe *r = d->r;
     int64_t wanted = 0;
     if (trace) {
-        norm(d, d->in.x, d->x, d->w->norm, NORM_PLAIN, batch->T, r->hidden);
+        norm(d, d->in.x, d->x, d->w->norm, r->norm, batch->T, r->hidden);
         show(d, trace, "norm", d->in.x, batch->T, r->hidden);
     }
     for (int64_t i = 0; i < batch->T; i++)
         if (batch->rows[i].want_logits)
-            norm(d, d->in.x + wanted++ * r->hidden, d->x + i * r->hidden, d->w->norm, NORM_PLAIN, 1, r->hidden);
+            norm(d, d->in.x + wanted++ * r->hidden, d->x + i * r->hidden, d->w->norm, r->norm, 1, r->hidden);
     *logits = NULL;
     if (!wanted) return OK;
     Err e = room_for_logits(d, wanted);

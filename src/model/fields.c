@@ -13,13 +13,25 @@ static const char *const gguf_keys[][2] = {
     { "num_attention_heads", "attention.head_count" },
     { "num_key_value_heads", "attention.head_count_kv" },
     { "head_dim", "attention.key_length" },
+    { "v_head_dim", "attention.value_length" },
+    { "head_dim_mla", "attention.key_length_mla" },
+    { "v_head_dim_mla", "attention.value_length_mla" },
+    { "q_lora_rank", "attention.q_lora_rank" },
+    { "kv_lora_rank", "attention.kv_lora_rank" },
+    { "qk_rope_head_dim", "rope.dimension_count" },
     { "intermediate_size", "feed_forward_length" },
     { "rms_norm_eps", "attention.layer_norm_rms_epsilon" },
+    { "layer_norm_epsilon", "attention.layer_norm_epsilon" },
     { "max_position_embeddings", "context_length" },
     { "rope_theta", "rope.freq_base" },
     { "rope_dim", "rope.dimension_count" },
     { "rope_scaling.rope_type", "rope.scaling.type" },
     { "rope_scaling.factor", "rope.scaling.factor" },
+    { "rope_scaling.original_max_position_embeddings", "rope.scaling.original_context_length" },
+    { "rope_scaling.beta_fast", "rope.scaling.yarn_beta_fast" },
+    { "rope_scaling.beta_slow", "rope.scaling.yarn_beta_slow" },
+    { "rope_theta_global", "rope.freq_base" },
+    { "rope_theta_local", "rope.freq_base_swa" },
     { "sliding_window", "attention.sliding_window" },
     { "is_sliding_layer", "attention.sliding_window_pattern" },
     { "num_experts", "expert_count" },
@@ -62,7 +74,15 @@ const MetaValue *field(const Fields *f, const char *key)
     char word[160];
     if (!spelled(f, key, word)) return NULL;
     const MetaValue *v = meta_find(f->meta, word);
+    if (!v && f->above) v = meta_find(f->meta, key);
     return v && v->type != META_NONE ? v : NULL;
+}
+
+const char *spelling(const Fields *f, const char *const *keys)
+{
+    for (const char *const *key = keys; *key; key++)
+        if (field(f, *key)) return *key;
+    return keys[0];
 }
 
 void report_add(Report *report, const char *format, ...)

@@ -13,18 +13,42 @@ enum { ROPES_MOST = 4, NO_ROPE = -1, END_IDS_MOST = 16 };
 
 typedef enum AttentionKind { ATTENTION_GQA, ATTENTION_MLA } AttentionKind;
 typedef enum FfnKind { FFN_DENSE, FFN_MOE } FfnKind;
-typedef enum RopeScaling { ROPE_PLAIN, ROPE_LLAMA3, ROPE_DIVISORS } RopeScaling;
+typedef enum RopeScaling { ROPE_PLAIN, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_DIVISORS } RopeScaling;
 
-// frequency[j] = theta^(-2j/d), then scaled. Llama 3: transformers:src/transformers/modeling_rope_utils.py.
+// frequency[j] = theta^(-2j/d), then scaled: LINEAR divides by factor (arXiv 2306.15595), YARN follows arXiv 2309.00071, LLAMA3
+// transformers:src/transformers/modeling_rope_utils.py, DIVISORS a tensor of the file.
 typedef struct Rope {
     double theta;
     int64_t d; // rotated elements per head
     RopePairing pairing;
     RopeScaling scaling;
-    double factor, low, high, original; // ROPE_LLAMA3
-    float amplitude;
-    const float *frequency; // [d / 2], filled by recipe_from
+    double factor, original; // positions that the model was trained for before scaling
+    double low, high;        // LLAMA3: low_freq_factor, high_freq_factor; YARN: beta_slow, beta_fast
+    bool truncate;           // YARN: the ramp's ends are rounded outwards
+    float amplitude;         // of cos and sin
+    double score_factor;     // multiplies attention_scale
+    const float *frequency;  // [d / 2], filled by recipe_from
 } Rope;
+
+// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, 2.1): keys and values are made from a latent of kv_rank elements and
+// one rotary key, which all heads share and which alone are cached. kv_rank 0: there is none.
+typedef struct Latent {
+    int64_t q_rank; // 0: queries are projected directly
+    int64_t kv_rank;
+    int64_t nope, rope; // elements of each head's query and key without and with rotation: head_width = nope + rope
+    bool rope_first;    // each head's rows of q_b: the rotated ones stand first
+    NormKind norm;      // of both latents
+} Latent;
+
+// An encoder of pictures beside the decoder, as far as its size goes. depth 0: there is none.
+typedef enum TowerKind { TOWER_QWEN, TOWER_RICE } TowerKind;
+typedef struct Tower {
+    TowerKind kind;
+    int64_t depth, hidden, heads, kv_heads, ffn_width;
+    int64_t channels, patch, temporal_patch, merge; // merge x merge patches become one row
+    int64_t out_width;
+    bool projector; // one more linear layer, with bias, to the decoder's width
+} Tower;
 
 typedef struct LayerRecipe {
     AttentionKind attention;
@@ -57,12 +81,15 @@ typedef struct Recipe {
     double embedding_multiplier, attention_scale, residual_multiplier, logit_multiplier;
     bool tied;           // the head is the embedding
     bool attention_bias; // the config says that q, k, v have biases; else the tensors decide, as they do for o
+    NormKind norm;       // the last one
+    Latent latent;       // of layers whose attention is MLA
     Rope ropes[ROPES_MOST];
     int rope_count;
     Router router;
-    int64_t mtp_layers;
-    LayerRecipe *layer; // [layers]
-    int32_t bos, pad;   // -1: none
+    Tower tower;
+    int64_t draft_layers; // that propose tokens from the decoder's last hidden state (multi-token prediction)
+    LayerRecipe *layer;   // [layers + draft_layers]: the draft layers stand behind the others
+    int32_t bos, pad;     // -1: none
     int32_t end_ids[END_IDS_MOST];
     int end_count;
     Buf assumed; // sentences on what was taken by default, one a line
@@ -78,12 +105,45 @@ const char *family_name(const Family *family);
 Err recipe_from(Recipe **out, Arena *arena, const Meta *config, const Checkpoint *checkpoint);
 void recipe_free(Recipe *recipe); // what is not in the arena
 
+typedef enum Part {
+    PART_EMBEDDING,
+    PART_HEAD,
+    PART_NORMS,
+    PART_ATTENTION,
+    PART_DENSE,
+    PART_ROUTERS,
+    PART_EXPERTS,
+    PART_SHARED,
+    PART_DRAFT, // all of the draft layers
+    PART_TOWER, // encoder and projector
+    PARTS
+} Part;
+
+// Parameters reckoned from the recipe alone. A tied head is counted as the embedding. `active` are those read for one token: the
+// head, one row of the embedding, the chosen experts; without draft layers and tower.
+typedef struct ParameterCount {
+    int64_t part[PARTS];
+    int64_t decoder; // all but draft layers and tower
+    int64_t active;
+} ParameterCount;
+
+const char *part_name(Part part);
+ParameterCount recipe_parameters(const Recipe *recipe);
+// Bytes that a context of n tokens takes at `bytes` per cached element, and nothing else: windows hold their width, no page is
+// rounded. whole: as if no layer had a window.
+int64_t recipe_kv_bytes(const Recipe *recipe, int64_t tokens, int64_t bytes, bool whole);
+
 // ---- Weights -------------------------------------------------------------------------------------------------------
 
 typedef struct AttentionWeights {
     Matrix q, k, v, o;
     const float *q_bias, *k_bias, *v_bias, *o_bias; // or NULL
     const float *q_norm, *k_norm;                   // [head_width] or NULL
+    Matrix q_a, q_b;                                // latent queries: [q_rank, hidden], [heads * head_width, q_rank]
+    Matrix kv_a,
+        kv_b; // [kv_rank + rope, hidden], per head nope rows of the key and value_width of the value, [.., kv_rank]
+    const float *q_a_bias, *kv_a_bias; // or NULL
+    const float *q_a_norm, *kv_a_norm; // [q_rank], [kv_rank]
 } AttentionWeights;
 
 typedef struct FfnWeights {
@@ -104,12 +164,25 @@ typedef struct LayerWeights {
     ExpertWeights experts;
 } LayerWeights;
 
+// Of a draft layer, beside those that it has as a layer: fc joins the normed embedding and the normed hidden state.
+typedef struct DraftWeights {
+    const float *norm_embed, *norm_hidden, *norm; // [hidden]
+    Matrix fc;                                    // [hidden, 2 hidden]
+} DraftWeights;
+
+typedef enum TensorUse {
+    TENSOR_SUPERFLUOUS,
+    TENSOR_USED,
+    TENSOR_UNUSED // known to the family, and of no use here
+} TensorUse;
+
 typedef struct Weights {
     Matrix embed, head;
     const float *norm;
-    LayerWeights *layer;
-    int64_t superfluous; // tensors that nothing uses
-    const uint8_t *used; // [tensor_count of the checkpoint]: 0 for these
+    LayerWeights *layer; // [layers + draft_layers]
+    DraftWeights *draft; // [draft_layers]
+    int64_t superfluous; // tensors that nothing uses and that the family does not know
+    const uint8_t *used; // [tensor_count of the checkpoint]: TensorUse
 } Weights;
 
 // Many faults, told together. The Err gives their number and the first three.
@@ -133,6 +206,7 @@ typedef struct KvOptions {
     KvType type;
     int64_t page_tokens; // multiple of ATTEND_BLOCK
     int64_t mark_budget; // bytes that marks alone may hold; the oldest are thinned first
+    bool drafts;         // the draft layers have streams too
 } KvOptions;
 
 // Pages of tokens in groups (all keys, or a window of them), one page table per sequence and group, shared by reference count.
@@ -146,7 +220,7 @@ void cache_release(KvSequence *sequence);
 int64_t cache_length(const KvSequence *sequence); // tokens stored
 // Makes room for `tokens` more, on pages that only this sequence writes. On failure nothing changed.
 Err cache_reserve(KvSequence *sequence, int64_t tokens);
-KvView cache_view(const KvSequence *sequence, int64_t layer, int stream); // stream 0: k, 1: v
+KvView cache_view(const KvSequence *sequence, int64_t layer, int stream); // 0: keys or latent, 1: values or rotary key
 // The reserved tokens are computed: they count, and pages wholly before every coming token's window are dropped.
 void cache_advance(KvSequence *sequence, int64_t tokens);
 // Forgets the newest tokens. Only down to the length of the last advance less its own tokens: drafts not accepted.

@@ -6,7 +6,6 @@
 
 typedef struct Binder {
     const Recipe *r;
-    const Family *family;
     const Checkpoint *checkpoint;
     Arena *arena;
     Report *report;
@@ -19,7 +18,7 @@ typedef struct Binder {
 static void say_missing(Binder *b, Slot slot, int64_t layer, int64_t expert)
 {
     char name[192];
-    bool named = slot_name(name, sizeof name, b->family, b->checkpoint->kind, slot, layer, expert);
+    bool named = slot_name(name, sizeof name, b->r, b->checkpoint->kind, slot, layer, expert);
     report_add(b->report, "tensor %s is missing", named ? name : "(without a name in this family)");
 }
 
@@ -51,18 +50,20 @@ static bool shape_is(Binder *b, const Stored *s, const int64_t *shape, int rank)
 
 static const Stored *take(Binder *b, Slot slot, int64_t layer, int64_t expert)
 {
-    const Stored *s = slot_find(b->family, b->checkpoint, slot, layer, expert);
-    if (s) b->used[s - b->checkpoint->tensors] = 1;
+    const Stored *s = slot_find(b->r, b->checkpoint, slot, layer, expert);
+    if (s) b->used[s - b->checkpoint->tensors] = TENSOR_USED;
     return s;
 }
 
 // ---- One slot ------------------------------------------------------------------------------------------------------
 
-static const float *vector(Binder *b, Slot slot, int64_t layer, int64_t n)
+// Of one layer, if the recipe needs it or, for what presence decides, the file has it.
+static const float *vector(Binder *b, Slot slot, int64_t layer)
 {
+    const int64_t n = slot_shape(b->r, slot, layer).rows;
     const Stored *s = take(b, slot, layer, 0);
     if (!s) {
-        say_missing(b, slot, layer, 0);
+        if (slot_wanted(b->r, slot, layer)) say_missing(b, slot, layer, 0);
         return NULL;
     }
     if (!shape_is(b, s, (int64_t[]){ n }, 1)) return NULL;
@@ -92,18 +93,19 @@ static Matrix weight(Binder *b, const Stored *s, int64_t slice, int64_t rows, in
     return (Matrix){ 0 };
 }
 
-static Matrix matrix(Binder *b, Slot slot, int64_t layer, int64_t expert, int64_t rows, int64_t cols)
+static Matrix matrix(Binder *b, Slot slot, int64_t layer, int64_t expert)
 {
+    const SlotShape shape = slot_shape(b->r, slot, layer);
     const Stored *s = take(b, slot, layer, expert);
     if (!s) {
         say_missing(b, slot, layer, expert);
         return (Matrix){ 0 };
     }
     if (s->rank != 2) {
-        shape_is(b, s, (int64_t[]){ rows, cols }, 2);
+        shape_is(b, s, (int64_t[]){ shape.rows, shape.cols }, 2);
         return (Matrix){ 0 };
     }
-    return weight(b, s, 0, rows, cols);
+    return weight(b, s, 0, shape.rows, shape.cols);
 }
 
 // All experts of one kind, kept as one tensor [E, rows, cols]; *out gets rows [row0, row0 + out_rows) of each.
@@ -121,39 +123,53 @@ static void fused(Binder *b, Matrix *out, const Stored *s, int64_t rows, int64_t
     }
 }
 
-// A bias that the file has is added, whatever the config says.
-static const float *bias(Binder *b, Slot slot, int64_t layer, int64_t n, bool needed)
+// ---- Blocks --------------------------------------------------------------------------------------------------------
+
+static void bind_latent(Binder *b, AttentionWeights *a, int64_t layer)
 {
-    bool there = slot_find(b->family, b->checkpoint, slot, layer, 0) != NULL;
-    return there || needed ? vector(b, slot, layer, n) : NULL;
+    if (b->r->latent.q_rank) {
+        a->q_a = matrix(b, SLOT_Q_A, layer, 0);
+        a->q_a_bias = vector(b, SLOT_Q_A_BIAS, layer);
+        a->q_a_norm = vector(b, SLOT_Q_A_NORM, layer);
+        a->q_b = matrix(b, SLOT_Q_B, layer, 0);
+    } else {
+        a->q = matrix(b, SLOT_Q, layer, 0);
+    }
+    a->kv_a = matrix(b, SLOT_KV_A, layer, 0);
+    a->kv_a_bias = vector(b, SLOT_KV_A_BIAS, layer);
+    a->kv_a_norm = vector(b, SLOT_KV_A_NORM, layer);
+    a->kv_b = matrix(b, SLOT_KV_B, layer, 0);
 }
 
-// ---- Blocks --------------------------------------------------------------------------------------------------------
+static void bind_grouped(Binder *b, AttentionWeights *a, int64_t layer)
+{
+    a->q = matrix(b, SLOT_Q, layer, 0);
+    a->k = matrix(b, SLOT_K, layer, 0);
+    a->v = matrix(b, SLOT_V, layer, 0);
+    a->q_bias = vector(b, SLOT_Q_BIAS, layer);
+    a->k_bias = vector(b, SLOT_K_BIAS, layer);
+    a->v_bias = vector(b, SLOT_V_BIAS, layer);
+    if (b->r->layer[layer].qk_norm == NORM_NONE) return;
+    a->q_norm = vector(b, SLOT_Q_NORM, layer);
+    a->k_norm = vector(b, SLOT_K_NORM, layer);
+}
 
 static void bind_attention(Binder *b, AttentionWeights *a, int64_t layer)
 {
-    const Recipe *r = b->r;
-    int64_t q = r->heads * r->head_width, k = r->kv_heads * r->head_width, v = r->kv_heads * r->value_width;
-    a->q = matrix(b, SLOT_Q, layer, 0, q, r->hidden);
-    a->k = matrix(b, SLOT_K, layer, 0, k, r->hidden);
-    a->v = matrix(b, SLOT_V, layer, 0, v, r->hidden);
-    a->o = matrix(b, SLOT_O, layer, 0, r->hidden, r->heads * r->value_width);
-    a->q_bias = bias(b, SLOT_Q_BIAS, layer, q, r->attention_bias);
-    a->k_bias = bias(b, SLOT_K_BIAS, layer, k, r->attention_bias);
-    a->v_bias = bias(b, SLOT_V_BIAS, layer, v, r->attention_bias);
-    a->o_bias = bias(b, SLOT_O_BIAS, layer, r->hidden, false);
-    if (r->layer[layer].qk_norm == NORM_NONE) return;
-    a->q_norm = vector(b, SLOT_Q_NORM, layer, r->head_width);
-    a->k_norm = vector(b, SLOT_K_NORM, layer, r->head_width);
+    if (b->r->layer[layer].attention == ATTENTION_MLA)
+        bind_latent(b, a, layer);
+    else
+        bind_grouped(b, a, layer);
+    a->o = matrix(b, SLOT_O, layer, 0);
+    a->o_bias = vector(b, SLOT_O_BIAS, layer);
 }
 
 static void bind_each_expert(Binder *b, ExpertWeights *w, int64_t layer)
 {
-    const Router *router = &b->r->router;
-    for (int64_t e = 0; e < router->experts; e++) {
-        w->gate[e] = matrix(b, SLOT_EXPERT_GATE, layer, e, router->expert_width, b->r->hidden);
-        w->up[e] = matrix(b, SLOT_EXPERT_UP, layer, e, router->expert_width, b->r->hidden);
-        w->down[e] = matrix(b, SLOT_EXPERT_DOWN, layer, e, b->r->hidden, router->expert_width);
+    for (int64_t e = 0; e < b->r->router.experts; e++) {
+        w->gate[e] = matrix(b, SLOT_EXPERT_GATE, layer, e);
+        w->up[e] = matrix(b, SLOT_EXPERT_UP, layer, e);
+        w->down[e] = matrix(b, SLOT_EXPERT_DOWN, layer, e);
     }
 }
 
@@ -178,85 +194,62 @@ static void bind_fused_experts(Binder *b, ExpertWeights *w, int64_t layer)
 static void bind_experts(Binder *b, ExpertWeights *w, int64_t layer)
 {
     const Router *router = &b->r->router;
-    int64_t hidden = b->r->hidden, shared = router->shared_width;
-    w->router = matrix(b, SLOT_ROUTER, layer, 0, router->experts, hidden);
-    if (router->correction) w->bias = vector(b, SLOT_ROUTER_BIAS, layer, router->experts);
+    w->router = matrix(b, SLOT_ROUTER, layer, 0);
+    w->bias = vector(b, SLOT_ROUTER_BIAS, layer);
     Matrix *all = arena_array(b->arena, (size_t)router->experts * 3, sizeof *all);
     if (!all) b->no_memory = true;
     if (!all) return;
     w->gate = all, w->up = all + router->experts, w->down = all + 2 * router->experts;
     bool is_fused =
-        slot_find(b->family, b->checkpoint, SLOT_EXPERTS_DOWN, layer, 0) || b->checkpoint->kind == CHECKPOINT_GGUF;
+        slot_find(b->r, b->checkpoint, SLOT_EXPERTS_DOWN, layer, 0) || b->checkpoint->kind == CHECKPOINT_GGUF;
     if (is_fused)
         bind_fused_experts(b, w, layer);
     else
         bind_each_expert(b, w, layer);
-    if (!shared) return;
-    w->shared.gate = matrix(b, SLOT_SHARED_GATE, layer, 0, shared, hidden);
-    w->shared.up = matrix(b, SLOT_SHARED_UP, layer, 0, shared, hidden);
-    w->shared.down = matrix(b, SLOT_SHARED_DOWN, layer, 0, hidden, shared);
+    if (!router->shared_width) return;
+    w->shared.gate = matrix(b, SLOT_SHARED_GATE, layer, 0);
+    w->shared.up = matrix(b, SLOT_SHARED_UP, layer, 0);
+    w->shared.down = matrix(b, SLOT_SHARED_DOWN, layer, 0);
 }
 
 static void bind_layer(Binder *b, LayerWeights *w, int64_t layer)
 {
-    const Recipe *r = b->r;
-    const LayerRecipe *how = &r->layer[layer];
-    if (how->norm_attention) w->norm_attention = vector(b, SLOT_NORM_ATTENTION, layer, r->hidden);
-    if (how->norm_ffn) w->norm_ffn = vector(b, SLOT_NORM_FFN, layer, r->hidden);
-    if (how->post_norm_attention) w->post_norm_attention = vector(b, SLOT_POST_NORM_ATTENTION, layer, r->hidden);
-    if (how->post_norm_ffn) w->post_norm_ffn = vector(b, SLOT_POST_NORM_FFN, layer, r->hidden);
+    const LayerRecipe *how = &b->r->layer[layer];
+    if (how->norm_attention) w->norm_attention = vector(b, SLOT_NORM_ATTENTION, layer);
+    if (how->norm_ffn) w->norm_ffn = vector(b, SLOT_NORM_FFN, layer);
+    if (how->post_norm_attention) w->post_norm_attention = vector(b, SLOT_POST_NORM_ATTENTION, layer);
+    if (how->post_norm_ffn) w->post_norm_ffn = vector(b, SLOT_POST_NORM_FFN, layer);
     bind_attention(b, &w->attention, layer);
     if (how->ffn == FFN_MOE) {
         bind_experts(b, &w->experts, layer);
         return;
     }
-    w->ffn.gate = matrix(b, SLOT_GATE, layer, 0, how->ffn_width, r->hidden);
-    w->ffn.up = matrix(b, SLOT_UP, layer, 0, how->ffn_width, r->hidden);
-    w->ffn.down = matrix(b, SLOT_DOWN, layer, 0, r->hidden, how->ffn_width);
+    w->ffn.gate = matrix(b, SLOT_GATE, layer, 0);
+    w->ffn.up = matrix(b, SLOT_UP, layer, 0);
+    w->ffn.down = matrix(b, SLOT_DOWN, layer, 0);
+}
+
+static void bind_draft(Binder *b, DraftWeights *w, int64_t layer)
+{
+    w->norm_embed = vector(b, SLOT_DRAFT_NORM_EMBED, layer);
+    w->norm_hidden = vector(b, SLOT_DRAFT_NORM_HIDDEN, layer);
+    w->fc = matrix(b, SLOT_DRAFT_FC, layer, 0);
+    w->norm = vector(b, SLOT_DRAFT_NORM, layer);
 }
 
 static void bind_ends(Binder *b, Weights *w)
 {
-    const Recipe *r = b->r;
-    w->embed = matrix(b, SLOT_EMBED, 0, 0, r->vocab, r->hidden);
-    w->norm = vector(b, SLOT_NORM, 0, r->hidden);
-    // A head in the file is the head, whatever tie_word_embeddings says; without one the model must say that it is tied.
-    bool own = slot_find(b->family, b->checkpoint, SLOT_HEAD, 0, 0) || !r->tied;
-    w->head = own ? matrix(b, SLOT_HEAD, 0, 0, r->vocab, r->hidden) : w->embed;
+    w->embed = matrix(b, SLOT_EMBED, 0, 0);
+    w->norm = vector(b, SLOT_NORM, 0);
+    w->head = b->r->tied ? w->embed : matrix(b, SLOT_HEAD, 0, 0);
     take(b, SLOT_ROPE_DIVISORS, 0, 0);
 }
 
 // ---- Tensors that nothing uses -------------------------------------------------------------------------------------
 
-// Does the name follow the pattern? {L} stands for digits, a final '*' for anything.
-static bool follows(Str name, const char *pattern)
-{
-    size_t at = 0;
-    for (const char *p = pattern; *p; p++) {
-        if (*p == '*' && !p[1]) return true;
-        if (strncmp(p, "{L}", 3) == 0) {
-            size_t begin = at;
-            while (at < name.n && name.at[at] >= '0' && name.at[at] <= '9') at++;
-            if (at == begin) return false;
-            p += 2;
-        } else if (at >= name.n || name.at[at++] != *p) {
-            return false;
-        }
-    }
-    return at == name.n;
-}
-
 static bool known_unused(const Binder *b, Str name)
 {
-    for (const Name *const *table = b->family->names; *table; table++)
-        for (const Name *n = *table; n->pattern; n++)
-            if (n->slot == SLOT_UNUSED && follows(name, n->pattern)) return true;
-    // GGUF numbers draft layers behind the main ones.
-    long long layer;
-    char text[32];
-    if (b->checkpoint->kind != CHECKPOINT_GGUF || name.n < 6) return false;
-    snprintf(text, sizeof text, "%.*s", (int)(name.n < 31 ? name.n : 31), name.at);
-    return sscanf(text, "blk.%lld.", &layer) == 1 && layer >= b->r->layers && layer < b->r->layers + b->r->mtp_layers;
+    return slot_name_unused(b->r, b->checkpoint->kind, name);
 }
 
 static int64_t count_superfluous(const Binder *b, const Log *log)
@@ -265,10 +258,14 @@ static int64_t count_superfluous(const Binder *b, const Log *log)
     Str first = { 0 };
     for (size_t i = 0; i < b->checkpoint->tensor_count; i++) {
         const Stored *s = &b->checkpoint->tensors[i], *owner = b->used[i] ? NULL : checkpoint_owner(b->checkpoint, s);
-        Str name = s->name;
-        bool of_used = owner && b->used[owner - b->checkpoint->tensors];
-        if (of_used || known_unused(b, name) || (owner && known_unused(b, owner->name))) b->used[i] = 1;
-        if (!b->used[i] && !count++) first = name;
+        const uint8_t of_owner = owner ? b->used[owner - b->checkpoint->tensors] : TENSOR_SUPERFLUOUS;
+        if (b->used[i]) continue;
+        if (of_owner == TENSOR_USED)
+            b->used[i] = TENSOR_USED;
+        else if (known_unused(b, s->name) || (owner && known_unused(b, owner->name)))
+            b->used[i] = TENSOR_UNUSED;
+        else if (!count++)
+            first = s->name;
     }
     if (count)
         log_say(log, LOG_WARNING, "%s: %lld tensors are not used by this model, the first is %.*s", b->checkpoint->path,
@@ -280,17 +277,21 @@ Err weights_bind(Weights **out, Arena *arena, const Recipe *recipe, const Checkp
                  const Log *log)
 {
     Report own = { 0 };
-    Binder b = { .r = recipe, .family = recipe_family(recipe), .checkpoint = checkpoint, .arena = arena };
+    Binder b = { .r = recipe, .checkpoint = checkpoint, .arena = arena };
     b.report = report ? report : &own;
     b.used = arena_alloc(arena, checkpoint->tensor_count);
     Weights *w = arena_alloc(arena, sizeof *w);
-    LayerWeights *layers = arena_array(arena, (size_t)recipe->layers, sizeof *layers);
-    if (!b.used || !w || !layers) return err_memory("the weights");
+    const int64_t all = recipe->layers + recipe->draft_layers;
+    LayerWeights *layers = arena_array(arena, (size_t)all, sizeof *layers);
+    DraftWeights *drafts = arena_array(arena, (size_t)recipe->draft_layers, sizeof *drafts);
+    if (!b.used || !w || !layers || !drafts) return err_memory("the weights");
     Err e = checkpoint_quantization(checkpoint);
     if (e.code) return e;
     w->layer = layers;
+    w->draft = drafts;
     bind_ends(&b, w);
-    for (int64_t i = 0; i < recipe->layers && !b.no_memory; i++) bind_layer(&b, &w->layer[i], i);
+    for (int64_t i = 0; i < all && !b.no_memory; i++) bind_layer(&b, &w->layer[i], i);
+    for (int64_t i = recipe->layers; i < all && !b.no_memory; i++) bind_draft(&b, &w->draft[i - recipe->layers], i);
     e = b.no_memory ? err_memory("the weights") : report_err(b.report, ERR_FORMAT, checkpoint->path);
     if (!e.code) w->superfluous = count_superfluous(&b, log);
     w->used = b.used;

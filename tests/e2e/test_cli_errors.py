@@ -194,7 +194,7 @@ def test_a_folder_in_the_place_of_a_file_is_told(dure, model, tmp_path):
 @pytest.mark.parametrize("words, stdin", [
     (["tokenize", "{model}"], "a b"), (["render", "{model}", "--ids"], '[{"role": "user", "content": "x"}]'),
     (["run", "{model}", "x", "-s", "y"], ""), (["logits", "{model}", "-p", "x", "--out", "-", "--trace"], ""),
-    (["inspect", "{model}"], ""), (["chat", "{model}"], "x\n/regen\n/system y\n/reset\n"),
+    (["inspect", "{model}", "--memory", "1G"], ""), (["chat", "{model}"], "x\n/regen\n/system y\n/reset\n"),
 ], ids=lambda value: value[0] if isinstance(value, list) else "")
 def test_memory_that_ends_ends_it_with_a_sentence(failing_alloc, model, words, stdin):
     words = [word.format(model=model) for word in words]

@@ -102,7 +102,7 @@ def test_messages_that_are_none_are_refused(dure, words, messages, said):
 def test_inspect_tells_a_person(dure, tmp_path):
     model = write_talker(tmp_path / "m", saying("Paris."))
     text = dure("inspect", model).ok().text
-    for word in ("family", "llama", "parameters", "vocab", "259", "layers", "gqa", "formats", "F32", "tokenizer", "end tokens",
+    for word in ("family", "llama", "parameters", "vocab", "259", "layers", "all keys", "formats", "F32", "tokenizer", "end tokens",
                  "<|im_end|>", "4096"):
         assert word in text, word
     assert "model.embed_tokens.weight" not in text and "\x1b" not in text

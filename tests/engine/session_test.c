@@ -672,7 +672,7 @@ static void model_without_a_tokenizer_still_runs_and_says_what_is_missing(void *
     assert_non_null(strstr(error.text, "tokenizer.json"));
     assert_int_equal(dure_render(model, "[]", 2, NULL, &text, NULL, &error), DURE_UNSUPPORTED);
     assert_null(text.at);
-    expect_fine(dure_model_inspect(model, 1, &text, &error), &error);
+    expect_fine(dure_model_inspect(model, &(DureInspectOptions){ .tensors = 1 }, &text, &error), &error);
     assert_non_null(strstr(text.at, "tokenizer.json"));
     assert_non_null(strstr(text.at, "\"family\""));
     assert_non_null(strstr(text.at, "model.embed_tokens.weight"));

@@ -120,8 +120,8 @@ static void model_tells_its_defaults_ends_and_faults(void **state)
     expect_fine(dure_model_defaults(model, &json, &error), &error);
     assert_string_equal(json.at, "{\"temperature\": 0.7, \"top_p\": 0.9}");
     dure_text_free(&json);
-    expect_fine(dure_model_inspect(model, 0, &json, &error), &error);
-    json_t *top = json_loads(json.at, 0, NULL);
+    expect_fine(dure_model_inspect(model, NULL, &json, &error), &error);
+    json_t *top = json_loads(json.at, JSON_ALLOW_NUL, NULL);
     assert_non_null(top);
     assert_int_equal(json_array_size(json_object_get(top, "faults")), 0);
     assert_true(json_is_string(json_object_get(top, "family")));
@@ -137,7 +137,7 @@ static void model_tells_its_defaults_ends_and_faults(void **state)
 
 static bool ends_with(const DureText *inspected, const char *token)
 {
-    json_t *top = json_loads(inspected->at, 0, NULL);
+    json_t *top = json_loads(inspected->at, JSON_ALLOW_NUL, NULL);
     const json_t *list = json_object_get(top, "end_tokens");
     bool found = false;
     for (size_t i = 0; i < json_array_size(list); i++)
@@ -163,7 +163,7 @@ static void end_tokens_are_those_of_the_form_of_reply(void **state)
         const DureModelOptions options = { .text_only = 1 };
         snprintf(path, sizeof path, GOLDEN "text/%s", cases[i].folder);
         expect_fine(dure_model_open(&text_model, path, &options, &error), &error);
-        expect_fine(dure_model_inspect(text_model, 0, &json, &error), &error);
+        expect_fine(dure_model_inspect(text_model, NULL, &json, &error), &error);
         assert_true(ends_with(&json, cases[i].ends));
         assert_false(ends_with(&json, cases[i].goes_on));
         dure_text_free(&json);
@@ -203,10 +203,10 @@ static void superfluous_tensors_are_listed(void **state)
     folder_make(odd, "exaone_moe/launch_resaved");
     add_tensor(odd, "model.layers.0.spare.weight");
     DureModel *spare = open_model(odd);
-    expect_fine(dure_model_inspect(spare, 0, &json, &error), &error);
-    json_t *top = json_loads(json.at, 0, NULL);
+    expect_fine(dure_model_inspect(spare, NULL, &json, &error), &error);
+    json_t *top = json_loads(json.at, JSON_ALLOW_NUL, NULL);
     const json_t *list = json_object_get(top, "superfluous_tensors");
-    assert_int_equal(json_array_size(list), 1); // and not the draft layer, which is known and unused
+    assert_int_equal(json_array_size(list), 1);
     assert_string_equal(json_string_value(json_array_get(list, 0)), "model.layers.0.spare.weight");
     json_decref(top);
     dure_text_free(&json);
@@ -230,8 +230,8 @@ static void damaged_side_files_are_told_where_they_are_needed(void **state)
     assert_non_null(strstr(error.text, "tokenizer.json"));
     assert_int_equal(dure_engine_new(&engine, damaged, NULL, &error), DURE_FORMAT);
     assert_non_null(strstr(error.text, "generation_config.json"));
-    expect_fine(dure_model_inspect(damaged, 0, &json, &error), &error);
-    json_t *top = json_loads(json.at, 0, NULL);
+    expect_fine(dure_model_inspect(damaged, NULL, &json, &error), &error);
+    json_t *top = json_loads(json.at, JSON_ALLOW_NUL, NULL);
     assert_int_equal(json_array_size(json_object_get(top, "faults")), 2);
     json_decref(top);
     dure_text_free(&json);

@@ -103,7 +103,7 @@ static void a_bare_file_name_lies_in_the_working_folder(void **state)
 
 static void what_is_no_model_is_refused(void **state)
 {
-    open_fails(*state, CHECKPOINT_ALL, ERR_FILE, "holds no model: expected " INDEX);
+    open_fails(*state, CHECKPOINT_ALL, ERR_FILE, "holds no model: expected config.json and " INDEX);
     char *nothing = in(*state, "nothing"), *text = file_in(*state, "a.txt", str("x"));
     char *empty = file_in(*state, "e.safetensors", str("")), *gguf = file_in(*state, "e.gguf", str(""));
     char *pipe = in(*state, "p.safetensors"), *model = in(*state, "model.safetensors");

@@ -58,7 +58,7 @@ static int talk(DureEngine *engine, DureError *error)
 static int describe(const DureModel *model, DureError *error)
 {
     DureText text = { 0 };
-    int code = dure_model_inspect(model, 1, &text, error);
+    int code = dure_model_inspect(model, &(DureInspectOptions){ .tensors = 1 }, &text, error);
     dure_text_free(&text);
     if (!code) code = dure_model_defaults(model, &text, error);
     dure_text_free(&text);

@@ -168,6 +168,170 @@ static void llama3_bands_match_the_published_divisors(void **state)
     arena_free(&arena);
 }
 
+// ---- Yarn ----------------------------------------------------------------------------------------------------------
+
+static void frequency_is(const Rope *rope, int j, double wanted)
+{
+    double got = (double)rope->frequency[j];
+    if (!(got / wanted > 0.9999995 && got / wanted < 1.0000005))
+        fail_msg("frequency %d is %.9g, not %.9g", j, got, wanted);
+}
+
+static Recipe *recipe_of_file(Arena *arena, const char *name)
+{
+    char path[1200];
+    Buf text = { 0 };
+    Recipe *r = NULL;
+    snprintf(path, sizeof path, "%s/model/configs/%s.json", DURE_TEST_DATA, name);
+    assert_int_equal(file_read(&text, path, 1 << 20).code, 0);
+    Err e = recipe_of(&r, arena, text.at);
+    if (e.code) fail_msg("%s", e.text);
+    buf_free(&text);
+    return r;
+}
+
+static void axk1_turns_by_the_published_frequencies(void **state)
+{
+    (void)state;
+    Arena arena = arena_new("test");
+    Recipe *r = recipe_of_file(&arena, "axk1");
+    const Rope *rope = &r->ropes[0];
+    static const struct {
+        int j;
+        double w;
+    } checks[] = { { 0, 1 },
+                   { 1, 0.7498942093 },
+                   { 17, 0.007498942093 },
+                   { 18, 0.005298985564 },
+                   { 24, 5.961538462e-4 },
+                   { 29, 7.296534479e-5 },
+                   { 30, 4.445698525e-5 },
+                   { 31, 3.333803580e-5 } };
+    assert_int_equal(rope->d, 64);
+    for (size_t i = 0; i < COUNT(checks); i++) frequency_is(rope, checks[i].j, checks[i].w);
+    assert_true((double)rope->amplitude > 1.1386294 && (double)rope->amplitude < 1.1386295);
+    assert_true(rope->score_factor == 1.0 && rope->pairing == ROPE_NEIGHBOUR);
+    assert_true(r->attention_scale > 0.07216878 && r->attention_scale < 0.07216879);
+    recipe_free(r);
+    arena_free(&arena);
+}
+
+static void solar_turns_by_the_published_frequencies(void **state)
+{
+    (void)state;
+    Arena arena = arena_new("test");
+    Recipe *r = recipe_of_file(&arena, "solar_open_100b");
+    const Rope *rope = &r->ropes[0];
+    static const struct {
+        int j;
+        double w;
+    } checks[] = { { 0, 1 },
+                   { 1, 0.8058421878 },
+                   { 26, 3.651741273e-3 },
+                   { 27, 2.856176377e-3 },
+                   { 34, 4.965859536e-4 },
+                   { 42, 6.113551684e-5 },
+                   { 43, 4.652860205e-5 },
+                   { 63, 6.204688804e-7 } };
+    for (size_t i = 0; i < COUNT(checks); i++) frequency_is(rope, checks[i].j, checks[i].w);
+    assert_true((double)rope->amplitude > 1.06931471 && (double)rope->amplitude < 1.06931473);
+    assert_true(rope->pairing == ROPE_HALF);
+    recipe_free(r);
+    arena_free(&arena);
+}
+
+// DeepSeek-V3's own setting: amplitude 1, the factor in the scores.
+static void yarn_moves_into_the_scores_when_all_dimensions_are_named(void **state)
+{
+    (void)state;
+    Arena arena = arena_new("test");
+    Recipe *r = NULL;
+    Err e = recipe_of(&r, &arena,
+                      "{\"model_type\": \"axk1\", \"rope_parameters\": {\"rope_type\": \"yarn\", \"rope_theta\": "
+                      "10000, \"factor\": 4.0, \"original_max_position_embeddings\": 32768, \"mscale\": 1.0, "
+                      "\"mscale_all_dim\": 1.0}, \"kv_lora_rank\": 24, \"qk_nope_head_dim\": 16, \"qk_rope_head_dim\": "
+                      "16, \"v_head_dim\": 24, \"n_routed_experts\": 8, \"num_experts_per_tok\": 2, "
+                      "\"moe_intermediate_size\": 32, \"first_k_dense_replace\": 1, " LLAMA_SIZES "}");
+    if (e.code) fail_msg("%s", e.text);
+    assert_true(r->ropes[0].amplitude == 1.0f);
+    assert_true(r->ropes[0].score_factor > 1.296476 && r->ropes[0].score_factor < 1.296477);
+    assert_int_equal(r->router.groups, 8); // the class's default
+    assert_int_equal(r->latent.q_rank, 0);
+    recipe_free(r);
+    arena_free(&arena);
+}
+
+static void vaetki_divides_global_positions_by_eight(void **state)
+{
+    (void)state;
+    Arena arena = arena_new("test");
+    Recipe *r = recipe_of_file(&arena, "vaetki_112b");
+    for (int64_t i = 0; i < r->layers; i++) {
+        assert_int_equal(r->layer[i].window, (i + 1) % 6 ? 512 : 0);
+        assert_true(r->ropes[r->layer[i].rope].theta == ((i + 1) % 6 ? 1e4 : 1e6));
+    }
+    frequency_is(&r->ropes[r->layer[0].rope], 0, 1);
+    frequency_is(&r->ropes[r->layer[5].rope], 0, 0.125);
+    assert_int_equal(r->norm, NORM_ONE_PLUS);
+    assert_non_null(strstr(r->assumed.at, "divided by 8"));
+    recipe_free(r);
+    arena_free(&arena);
+}
+
+static void windows_and_clamps_differ_by_layer(void **state)
+{
+    (void)state;
+    Arena arena = arena_new("test");
+    Recipe *r = recipe_of_file(&arena, "k_exaone_2_750b");
+    assert_int_equal(r->layer[0].window, 0);
+    assert_int_equal(r->layer[1].window, 4096);
+    assert_int_equal(r->layer[2].window, 128);
+    assert_int_equal(r->layer[77].window, 0);
+    assert_true(r->layer[61].clamp == 0 && r->layer[62].clamp == 7);
+    assert_int_equal(r->layer[1].ffn, FFN_DENSE);
+    assert_int_equal(r->layer[2].ffn, FFN_MOE);
+    assert_int_equal(r->draft_layers, 1);
+    assert_int_equal(r->layer[78].rope, NO_ROPE);
+    assert_int_equal(r->layer[78].ffn, FFN_DENSE);
+    recipe_free(r);
+    arena_free(&arena);
+}
+
+static void text_config_is_read_and_what_stands_above_it(void **state)
+{
+    (void)state;
+    Arena arena = arena_new("test");
+    Recipe *r = recipe_of_file(&arena, "hyperclovax_32b");
+    assert_int_equal(r->layers, 72);
+    assert_int_equal(r->end_ids[0], 128001);
+    assert_int_equal(r->tower.depth, 32);
+    assert_false(r->tied);
+    recipe_free(r);
+    r = NULL;
+    // A text part of another type has no multipliers.
+    Err e = recipe_of(&r, &arena,
+                      "{\"model_type\": \"vlm\", \"eos_token_id\": 7, \"text_config\": {\"model_type\": \"llama\", "
+                      "\"logits_scaling\": 0.5, \"rope_theta\": 1e4, " LLAMA_SIZES "}}");
+    if (e.code) fail_msg("%s", e.text);
+    assert_true(r->logit_multiplier == 1.0);
+    assert_int_equal(r->end_ids[0], 7);
+    recipe_free(r);
+    arena_free(&arena);
+}
+
+static void wrong_draft_and_router_keys_are_told(void **state)
+{
+    (void)state;
+    expect_fault(
+        "{\"model_type\": \"exaone_moe\", \"rope_theta\": 1e4, \"num_experts\": 8, \"num_experts_per_tok\": 9, "
+        "\"moe_intermediate_size\": 32, \"mtp_layer_types\": [\"round\"], \"num_nextn_predict_layers\": 1, "
+        "\"first_k_dense_replace\": 1, \"swiglu_limits\": [1], " LLAMA_SIZES "}",
+        (const char *const[]){ "num_experts_per_tok is 9", "swiglu_limits is not a list of 4", "mtp_layer_types[0]",
+                               NULL });
+    expect_fault("{\"model_type\": \"vaetki\", \"rope_theta\": 1e4, " LLAMA_SIZES "}",
+                 (const char *const[]){ "kv_lora_rank is missing", "qk_rope_head_dim is missing", NULL });
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +346,13 @@ int main(void)
         cmocka_unit_test(rope_is_everywhere_when_no_layer_slides),
         cmocka_unit_test(default_without_tensors_is_told_as_assumed),
         cmocka_unit_test(llama3_bands_match_the_published_divisors),
+        cmocka_unit_test(axk1_turns_by_the_published_frequencies),
+        cmocka_unit_test(solar_turns_by_the_published_frequencies),
+        cmocka_unit_test(yarn_moves_into_the_scores_when_all_dimensions_are_named),
+        cmocka_unit_test(vaetki_divides_global_positions_by_eight),
+        cmocka_unit_test(windows_and_clamps_differ_by_layer),
+        cmocka_unit_test(text_config_is_read_and_what_stands_above_it),
+        cmocka_unit_test(wrong_draft_and_router_keys_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -157,14 +157,22 @@ static void a_packed_weight_has_the_shape_of_what_it_holds(void **state)
 static void superfluous_tensors_are_one_warning(void **state)
 {
     (void)state;
-    // Without its head an untied model cannot run; a second name for a tensor that is there is merely superfluous.
+    // Without its head an untied model cannot run; a tensor that nothing asks for is merely superfluous.
     Err e = bind_changed(&(Change){ .rename = "lm_head.weight", .to = "elsewhere.weight" }, NULL);
     says(e, "lm_head.weight is missing");
-    e = bind_changed(&(Change){ .rename = "mtp.norm.weight", .to = "mtp_norm.weight" }, NULL);
+    e = bind_changed(&(Change){ .rename = "mtp.fc.weight", .to = "mtp_fc.weight" }, NULL);
     assert_int_equal(e.code, 0);
     assert_int_equal(warnings, 1);
     assert_non_null(strstr(last_warning, "1 tensors are not used"));
-    assert_non_null(strstr(last_warning, "mtp_norm.weight"));
+    assert_non_null(strstr(last_warning, "mtp_fc.weight"));
+}
+
+static void half_a_draft_layer_is_an_error(void **state)
+{
+    (void)state;
+    Err e = bind_changed(&(Change){ .drop = "mtp.layers.0.mlp." }, NULL);
+    says(e, "3 faults");
+    says(e, "mtp.layers.0.mlp.gate_proj.weight is missing");
 }
 
 static void known_unused_tensors_are_no_warning(void **state)
@@ -199,6 +207,7 @@ int main(void)
         cmocka_unit_test(integers_are_no_weights),
         cmocka_unit_test(a_packed_weight_has_the_shape_of_what_it_holds),
         cmocka_unit_test(superfluous_tensors_are_one_warning),
+        cmocka_unit_test(half_a_draft_layer_is_an_error),
         cmocka_unit_test(known_unused_tensors_are_no_warning),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);

@@ -4,6 +4,7 @@
 
 #include "model/model_internal.h"
 
-extern const Family family_llama, family_hyperclovax, family_exaone4, family_exaone_moe;
+extern const Family family_llama, family_hyperclovax, family_exaone4, family_exaone_moe, family_axk1, family_solar_open,
+    family_vaetki;
 
 #endif

@@ -4,6 +4,7 @@
 static void llama_recipe(Recipe *r, Fields *f, const Checkpoint *checkpoint)
 {
     recipe_sizes(r, f);
+    recipe_heads(r, f);
     int rope = recipe_rope(r, f, checkpoint);
     // llama.cpp's converter permutes the rows of q and k, so that neighbours turn together.
     r->ropes[rope].pairing = f->kind == CHECKPOINT_GGUF ? ROPE_NEIGHBOUR : ROPE_HALF;
@@ -13,16 +14,10 @@ static void llama_recipe(Recipe *r, Fields *f, const Checkpoint *checkpoint)
                                          .ffn_width = need_int(f, "intermediate_size", 1, WIDTH_MOST) });
 }
 
-static const Name names_llama[] = {
-    { SLOT_NORM_ATTENTION, "model.layers.{L}.input_layernorm.weight" },
-    { SLOT_NORM_FFN, "model.layers.{L}.post_attention_layernorm.weight" },
-    { SLOT_UNUSED, NULL },
-};
-
 const Family family_llama = {
     .name = "llama",
     .types = (const char *const[]){ "llama", NULL },
     .architectures = (const char *const[]){ "llama", NULL },
     .recipe = llama_recipe,
-    .names = (const Name *const[]){ names_llama, names_common, NULL },
+    .names = (const Name *const[]){ names_pre_norm, names_common, NULL },
 };
