@@ -185,6 +185,24 @@ static Err read_weights(Checkpoint *c, Arena *scratch, const Found *found, Check
     return e;
 }
 
+// ModelOpt's older files say in hf_quant_config.json what others say in config.json.
+static Err read_quantization(Checkpoint *c, json_t *config)
+{
+    char *path;
+    if (!json_is_object(config) || quantization_in(config)) return OK;
+    Err e = arena_join(&path, &c->arena, c->folder, "hf_quant_config.json");
+    if (e.code || !path_exists(path)) return e;
+    Buf text = { 0 };
+    json_t *side = NULL;
+    c->quantization_name = path;
+    e = file_read(&text, path, CONFIG_BYTES_MOST);
+    if (!e.code) e = json_parse(&side, buf_str(&text), JSON_COMMENTS, path);
+    if (!e.code) e = quantization_adopt(config, side, path);
+    json_decref(side);
+    buf_free(&text);
+    return e;
+}
+
 static Err read_config(Checkpoint *c, bool needed)
 {
     char *path;
@@ -196,8 +214,10 @@ static Err read_config(Checkpoint *c, bool needed)
     Buf text = { 0 };
     json_t *object = NULL;
     Meta *config = NULL;
+    c->quantization_name = path;
     e = file_read(&text, path, CONFIG_BYTES_MOST);
     if (!e.code) e = json_parse(&object, buf_str(&text), JSON_COMMENTS, path);
+    if (!e.code) e = read_quantization(c, object);
     if (!e.code) e = meta_from_json(&config, &c->arena, object, path);
     json_decref(object);
     buf_free(&text);
@@ -231,6 +251,7 @@ static Err open_into(Checkpoint *c, Arena *scratch, const char *path, Checkpoint
     if (c->kind == CHECKPOINT_SAFETENSORS) e = read_config(c, folder && parts == CHECKPOINT_ALL);
     if (e.code || (c->kind == CHECKPOINT_SAFETENSORS && parts == CHECKPOINT_TEXT)) return e;
     e = map_files(c, &found);
+    if (!e.code) quantization_remark(c, log);
     return e.code ? e : read_weights(c, scratch, &found, parts, log);
 }
 

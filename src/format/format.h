@@ -31,6 +31,8 @@ typedef struct Checkpoint {
     size_t tensor_count;
     const Meta *config;      // config.json or the GGUF metadata; NULL when the folder has no config.json
     const char *config_name; // path of what `config` came from, for errors
+    const char
+        *quantization_name; // path of what says how the weights are quantised: config_name or hf_quant_config.json
 } Checkpoint;
 
 typedef enum CheckpointParts {
@@ -64,7 +66,7 @@ const Stored *checkpoint_owner(const Checkpoint *checkpoint, const Stored *compa
 // The weight of these codes, of rank 2, or slice [i] of rank 3. Rows and cols are those of the weight, not of the packed codes. What
 // a Matrix has besides its codes is in `arena`. Errors name the tensor that is missing or does not fit.
 Err checkpoint_matrix(Matrix *out, Arena *arena, const Checkpoint *checkpoint, const Stored *codes, int64_t slice);
-// ERR_UNSUPPORTED where config.json names a way of quantising that is not read here.
+// ERR_UNSUPPORTED where config.json, or ModelOpt's hf_quant_config.json beside it, names a way of quantising that is not read here.
 Err checkpoint_quantization(const Checkpoint *checkpoint);
 
 // ---- Writing -------------------------------------------------------------------------------------------------------

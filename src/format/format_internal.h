@@ -59,12 +59,16 @@ Err stored_check_apart(const StoredList *list, const char *source);
 // Of a list sorted by name: no name twice. Names the files.
 Err stored_check_names(const StoredList *list, const File *files);
 
-// Below config.json's quantization_config; never of a GGUF file.
+// Below config.json's quantization_config, or what stands for it; never of a GGUF file.
 const MetaValue *quantization_find(const Checkpoint *c, const char *key);
 Str quantization_text(const Checkpoint *c, const char *key); // empty: absent
 int64_t quantization_int(const Checkpoint *c, const char *key, int64_t otherwise);
-void quantization_block(const Checkpoint *c,
-                        int64_t block[2]); // rows and columns that share a scale; 128 where it is not said
+// Rows and columns that share a scale, of the number'th group that says so; 128 where none does. False: there are no more.
+bool quantization_block(const Checkpoint *c, size_t number, int64_t block[2]);
+bool quantization_in(const json_t *config); // whether a config.json says anything of it
+// What ModelOpt's side file says becomes the quantization_config of a config.json that has none.
+Err quantization_adopt(json_t *config, const json_t *side, const char *path);
+void quantization_remark(const Checkpoint *c, const Log *log);        // what is said and not heeded
 Err quantization_ignores(bool *out, const Checkpoint *c, Str module); // true: its weights are as they are
 
 #endif

@@ -1,8 +1,10 @@
 // What config.json says of quantised weights: the keys below quantization_config (of a model within another one, or by the name
-// of older files, elsewhere), whether a module is left out, and whether all of it is something that is read here.
+// of older files, elsewhere; of ModelOpt's older files in hf_quant_config.json), whether a module is left out, and whether all
+// of it is something that is read here.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "format/format_internal.h"
 
+#include <inttypes.h>
 #include <pcre2.h>
 #include <stdio.h>
 
@@ -19,15 +21,15 @@ const MetaValue *quantization_find(const Checkpoint *c, const char *key)
     return NULL;
 }
 
-// The first of the keys that begin and end so, whatever is between (compressed-tensors names its groups freely).
-static const MetaValue *find_around(const Checkpoint *c, const char *begin, const char *end)
+// The number'th of the keys that begin and end so, whatever is between (compressed-tensors names its groups freely).
+static const MetaValue *find_around(const Checkpoint *c, size_t number, const char *begin, const char *end)
 {
     char whole[128];
     for (size_t p = 0; c->config && c->kind == CHECKPOINT_SAFETENSORS && p < COUNT(places); p++) {
         snprintf(whole, sizeof whole, "%s.%s", places[p], begin);
         for (size_t i = 0; i < c->config->count; i++) {
             const MetaEntry *entry = &c->config->entries[i];
-            if (str_starts(entry->key, whole) && str_ends(entry->key, end)) return &entry->value;
+            if (str_starts(entry->key, whole) && str_ends(entry->key, end) && !number--) return &entry->value;
         }
     }
     return NULL;
@@ -49,14 +51,65 @@ int64_t quantization_int(const Checkpoint *c, const char *key, int64_t otherwise
     return value && value->type == META_INT ? value->integer : otherwise;
 }
 
-void quantization_block(const Checkpoint *c, int64_t block[2])
+// A list of two, or as older files have it "128x128".
+static bool block_from(int64_t block[2], const MetaValue *value)
 {
-    const MetaValue *list = quantization_find(c, "weight_block_size");
-    if (!list) list = find_around(c, "config_groups.", ".weights.block_structure");
+    if (value->type == META_LIST && value->item == META_INT && value->count == 2) {
+        block[0] = value->integers[0], block[1] = value->integers[1];
+    } else if (value->type == META_TEXT && value->text.n < 40) {
+        char text[40], rest;
+        long long rows, cols;
+        snprintf(text, sizeof text, "%.*s", (int)value->text.n, value->text.at);
+        if (sscanf(text, "%18lldx%18lld%c", &rows, &cols, &rest) != 2) return false;
+        block[0] = rows, block[1] = cols;
+    } else {
+        return false;
+    }
+    return block[0] > 0 && block[1] > 0;
+}
+
+bool quantization_block(const Checkpoint *c, size_t number, int64_t block[2])
+{
+    const MetaValue *value = quantization_find(c, "weight_block_size");
+    if (!value)
+        value = find_around(c, number, "config_groups.", ".weights.block_structure");
+    else if (number)
+        return false;
+    if (value && block_from(block, value)) return true;
     block[0] = block[1] = 128;
-    bool good = list && list->type == META_LIST && list->item == META_INT && list->count == 2;
-    if (!good || list->integers[0] < 1 || list->integers[1] < 1) return;
-    block[0] = list->integers[0], block[1] = list->integers[1];
+    return value || !number;
+}
+
+// ---- The side file ---------------------------------------------------------------------------------------------------
+// {"producer": {...}, "quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8", "exclude_modules": [...], ...}}
+// Source: NVIDIA/Model-Optimizer, which now writes the same into config.json besides.
+
+bool quantization_in(const json_t *config)
+{
+    return json_object_get(config, "quantization_config") || json_object_get(config, "compression_config") ||
+           json_object_get(json_object_get(config, "text_config"), "quantization_config");
+}
+
+Err quantization_adopt(json_t *config, const json_t *side, const char *path)
+{
+    const json_t *said = json_object_get(side, "quantization");
+    if (!json_is_object(said))
+        return err(ERR_FORMAT, "%s: quantization must be an object with quant_algo; download it again", path);
+    json_t *copy = json_deep_copy(said);
+    if (!copy || json_object_set_new(copy, "quant_method", json_string("modelopt"))) {
+        json_decref(copy);
+        return err_memory(path);
+    }
+    return json_object_set_new(config, "quantization_config", copy) ? err_memory(path) : OK;
+}
+
+void quantization_remark(const Checkpoint *c, const Log *log)
+{
+    const bool cache = quantization_text(c, "kv_cache_quant_algo").n || find_around(c, 0, "kv_cache_scheme.", "");
+    if (cache)
+        log_say(log, LOG_WARNING,
+                "%s: asks for a quantised cache of keys and values, which is not heeded; --kv chooses it",
+                c->quantization_name);
 }
 
 // ---- Modules that are left out -------------------------------------------------------------------------------------
@@ -147,8 +200,24 @@ static bool is_one_of(Str text, const char *const *names)
 
 static Err refuse(const Checkpoint *c, const char *key, Str value, const char *read)
 {
-    return err(ERR_UNSUPPORTED, "%s: quantization_config.%s is \"%.*s\"; read here are %s", c->config_name, key,
+    return err(ERR_UNSUPPORTED, "%s: quantization_config.%s is \"%.*s\"; read here are %s", c->quantization_name, key,
                shown(value), value.at, read);
+}
+
+static Err refuse_number(const Checkpoint *c, const char *key, int64_t value, const char *read)
+{
+    return err(ERR_UNSUPPORTED, "%s: quantization_config.%s is %" PRId64 "; read here are %s", c->quantization_name,
+               key, value, read);
+}
+
+// Each of the keys that begin and end so has one of the values; what has another type is passed over.
+static Err check_each(const Checkpoint *c, const char *begin, const char *end, const char *const *values,
+                      const char *read)
+{
+    const MetaValue *value;
+    for (size_t i = 0; (value = find_around(c, i, begin, end)); i++)
+        if (value->type == META_TEXT && !is_one_of(value->text, values)) return refuse(c, begin, value->text, read);
+    return OK;
 }
 
 static Err check_compressed_tensors(const Checkpoint *c)
@@ -169,15 +238,25 @@ static Err check_compressed_tensors(const Checkpoint *c)
     Str format = quantization_text(c, "format"), sparsity = quantization_text(c, "sparsity_config.format");
     if (!is_one_of(format, formats)) return refuse(c, "format", format, read);
     if (sparsity.n && !str_is(sparsity, "dense")) return refuse(c, "sparsity_config.format", sparsity, "dense weights");
-    if (find_around(c, "transform_config.config_groups.", ""))
+    if (find_around(c, 0, "transform_config.config_groups.", ""))
         return refuse(c, "transform_config", str("a rotation"), "weights without one");
-    for (size_t i = 0; i < c->config->count; i++) {
-        const MetaEntry *entry = &c->config->entries[i];
-        bool of_group = str_starts(entry->key, places[0]) && str_ends(entry->key, ".format");
-        if (of_group && entry->value.type == META_TEXT && !is_one_of(entry->value.text, formats))
-            return refuse(c, "config_groups", entry->value.text, read);
-    }
-    return OK;
+    const MetaValue *bits;
+    for (size_t i = 0; (bits = find_around(c, i, "config_groups.", ".weights.num_bits")); i++)
+        if (bits->type == META_INT && bits->integer != 4 && bits->integer != 8)
+            return refuse_number(c, "config_groups.weights.num_bits", bits->integer, "4 and 8");
+    return check_each(c, "config_groups.", ".format", formats, read);
+}
+
+// One method for all weights, or one for each of the layers that are named. What multiplies a layer's inputs (AWQ, SmoothQuant)
+// is not read.
+static Err check_modelopt(const Checkpoint *c)
+{
+    static const char *const algorithms[] = { "",      "FP8",   "FP8_PB_WO",       "FP8_PER_CHANNEL_PER_TOKEN",
+                                              "NVFP4", "MXFP4", "MIXED_PRECISION", NULL };
+    static const char read[] = "FP8, FP8_PB_WO, FP8_PER_CHANNEL_PER_TOKEN, NVFP4, MXFP4 and MIXED_PRECISION of these";
+    Str algorithm = quantization_text(c, "quant_algo");
+    if (!is_one_of(algorithm, algorithms)) return refuse(c, "quant_algo", algorithm, read);
+    return check_each(c, "quantized_layers.", ".quant_algo", algorithms, read);
 }
 
 static Err check_gptq(const Checkpoint *c)
@@ -186,9 +265,9 @@ static Err check_gptq(const Checkpoint *c)
     Str format = quantization_text(c, "checkpoint_format");
     int64_t bits = quantization_int(c, "bits", 4);
     if (!is_one_of(format, formats)) return refuse(c, "checkpoint_format", format, "gptq and gptq_v2");
-    if (bits != 4 && bits != 8)
-        return err(ERR_UNSUPPORTED, "%s: quantization_config.bits is %lld; read here are 4 and 8", c->config_name,
-                   (long long)bits);
+    if (bits != 4 && bits != 8) return refuse_number(c, "bits", bits, "4 and 8");
+    if (find_around(c, 0, "dynamic.", ""))
+        return refuse(c, "dynamic", str("bits that differ by module"), "weights with the same bits everywhere");
     return OK;
 }
 
@@ -198,19 +277,17 @@ static Err check_awq(const Checkpoint *c)
     Str version = quantization_text(c, "version");
     int64_t bits = quantization_int(c, "bits", 4);
     if (!is_one_of(version, versions)) return refuse(c, "version", version, "gemm");
-    if (bits != 4)
-        return err(ERR_UNSUPPORTED, "%s: quantization_config.bits is %lld; of awq 4 is read here", c->config_name,
-                   (long long)bits);
-    return OK;
+    return bits == 4 ? OK : refuse_number(c, "bits", bits, "4");
 }
 
 Err checkpoint_quantization(const Checkpoint *c)
 {
-    static const char *const methods[] = { "", "fp8", "fbgemm_fp8", "modelopt", "modelopt_fp4", NULL };
+    static const char *const methods[] = { "", "fp8", "fbgemm_fp8", NULL };
     Str method = quantization_text(c, "quant_method");
     if (str_is(method, "compressed-tensors")) return check_compressed_tensors(c);
     if (str_is(method, "gptq")) return check_gptq(c);
     if (str_is(method, "awq")) return check_awq(c);
+    if (str_starts(method, "modelopt")) return check_modelopt(c);
     if (is_one_of(method, methods)) return OK;
     return refuse(c, "quant_method", method, "fp8, compressed-tensors, modelopt, gptq and awq");
 }

@@ -244,8 +244,13 @@ static Err scaled(Weight *w, const Part *scale)
 {
     Part zeros;
     int64_t block[2], none[2] = { 0, 0 };
-    quantization_block(w->c, block);
-    Err e = grid_from(&w->parts.scales, w, *scale, block);
+    Err e = OK, first = OK;
+    for (size_t i = 0; quantization_block(w->c, i, block); i++) { // several groups: the first whose blocks fit
+        e = grid_from(&w->parts.scales, w, *scale, block);
+        if (!e.code) break;
+        if (!i) first = e;
+    }
+    if (e.code) e = first;
     if (!e.code) e = take(&zeros, w, "_zero_point");
     if (e.code || !zeros.stored) return e;
     e = grid_from(&w->parts.zeros, w, zeros, none);
@@ -396,6 +401,18 @@ static Err input_major(Weight *w)
 
 // ---- All of them ---------------------------------------------------------------------------------------------------
 
+// ModelOpt's numbers that multiply a module's inputs: without them the codes are not those of the weight.
+static Err check_inputs(const Weight *w)
+{
+    if (!str_starts(quantization_text(w->c, "quant_method"), "modelopt") || !str_ends(w->stem, ".weight")) return OK;
+    const Str module = without(w->stem, ".weight");
+    const Stored *scale = find_joined(w->c, module, ".pre_quant_scale");
+    if (!scale) return OK;
+    return err(ERR_UNSUPPORTED,
+               "%s: tensor %.*s multiplies the inputs of %.*s (AWQ, SmoothQuant), which is not read here",
+               w->c->files[scale->file].path, shown(scale->name), scale->name.at, shown(module), module.at);
+}
+
 static bool is_plain_weight(Dtype dtype)
 {
     static const bool other[DTYPE_COUNT] = {
@@ -417,6 +434,8 @@ static Err read_weight(Weight *w)
     }
     if (str_ends(name, ".weight_packed")) w->stem = without(name, "_packed");
     if (w->stem.n != name.n && dtype == DTYPE_I32) return packed_integers(w);
+    Err fault = check_inputs(w);
+    if (fault.code) return fault;
     if (dtype == DTYPE_U8) return four_bit_floats(w);
     if (dtype == DTYPE_F8_E4M3 || dtype == DTYPE_F8_E5M2 || dtype == DTYPE_I8) {
         Err e = take(&scale, w, "_scale_inv");

@@ -84,6 +84,38 @@ static void every_weight_equals_its_reference_bit_for_bit(void **state)
     }
 }
 
+// As DeepSeek's and K-EXAONE's files have it: blocks of 128 x 128, the last of each row and column cut short.
+static void blocks_of_128_by_128_have_a_scale_each(void **state)
+{
+    enum { ROWS = 130, COLS = 260 };
+    const char *folder = *state;
+    char path[300];
+    static const Dtype dtypes[] = { DTYPE_F8_E4M3, DTYPE_F8_E5M2 };
+    static const float scales[2][3] = { { 1, 0.5f, -2 }, { 3, 0.0078125f, 7 } };
+    uint8_t *codes = malloc((size_t)ROWS * COLS);
+    float *want = malloc((size_t)ROWS * COLS * sizeof *want);
+    for (int i = 0; i < ROWS * COLS; i++) codes[i] = (uint8_t)(i * 37 % 0x78 | (i & 64) << 1); // no NaN, no infinity
+    for (size_t d = 0; d < COUNT(dtypes); d++) {
+        Arena arena = arena_new("test");
+        const TensorOut tensors[] = { { "m.weight", dtypes[d], 2, { ROWS, COLS }, codes },
+                                      { "m.weight_scale_inv", DTYPE_F32, 2, { 2, 3 }, scales } };
+        snprintf(path, sizeof path, "%s/model.safetensors", folder);
+        expect_ok(safetensors_write(path, tensors, COUNT(tensors), NULL));
+        Checkpoint *c = open_well(path, CHECKPOINT_ALL);
+        Matrix m = { 0 }, plain = stored_matrix(c, checkpoint_find(c, str("m.weight")), 0);
+        matrix_decode(&plain, 0, ROWS, want);
+        for (int i = 0; i < ROWS * COLS; i++) want[i] *= scales[i / COLS / 128][i % COLS / 128];
+        expect_ok(checkpoint_matrix(&m, &arena, c, checkpoint_find_weight(c, str("m.weight")), 0));
+        expect_rows(&m, want, 7, "m.weight");
+        Matrix part = matrix_rows(&m, 127, 3);
+        expect_rows(&part, want + 127 * COLS, 2, "m.weight from 127");
+        checkpoint_close(c);
+        arena_free(&arena);
+    }
+    free(codes);
+    free(want);
+}
+
 static void each_expert_has_its_slice_of_codes_and_scales(void **state)
 {
     (void)state;
@@ -161,6 +193,16 @@ static void every_companion_knows_its_weight(void **state)
     }
 }
 
+typedef struct Remarked {
+    char text[600];
+} Remarked;
+
+static void take_remark(void *user, LogLevel level, const char *text)
+{
+    (void)level;
+    snprintf(((Remarked *)user)->text, sizeof((Remarked *)user)->text, "%s", text);
+}
+
 // ---- Faults --------------------------------------------------------------------------------------------------------
 
 // A copy of a case with changes; tensor "" is none.
@@ -169,6 +211,8 @@ typedef struct Change {
     const char *drop;   // this tensor is left out
     const char *cut;    // this one loses the last row (of a scalar: gets a second one)
     const char *config; // instead of the case's quantization_config
+    const char *side;   // hf_quant_config.json; config.json has no quantization_config
+    const char *more;   // a tensor besides, one number in F32
     const char *says;   // what the error says
 } Change;
 
@@ -177,7 +221,7 @@ static void write_changed(const char *folder, const Change *change)
     char path[300];
     static const uint8_t zeros[64];
     Checkpoint *c = open_part(change->from, "");
-    TensorOut tensors[8];
+    TensorOut tensors[9];
     char names[8][64];
     size_t n = 0;
     for (size_t i = 0; i < c->tensor_count; i++) {
@@ -194,11 +238,17 @@ static void write_changed(const char *folder, const Change *change)
         }
         n++;
     }
+    if (change->more) tensors[n++] = (TensorOut){ .name = change->more, .dtype = DTYPE_F32, .rank = 0, .data = zeros };
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     expect_ok(safetensors_write(path, tensors, n, NULL));
     Buf text = { 0 };
+    snprintf(path, sizeof path, "%s/hf_quant_config.json", folder);
+    unlink(path);
+    if (change->side) expect_ok(file_write(path, str(change->side)));
     snprintf(path, sizeof path, DURE_TEST_DATA "/vectors/quant/%s/config.json", change->from);
-    if (change->config)
+    if (change->side && !change->config)
+        buf_text(&text, "{}");
+    else if (change->config)
         buf_printf(&text, "{\"quantization_config\": %s}", change->config);
     else
         expect_ok(file_read(&text, path, 1 << 16));
@@ -268,7 +318,19 @@ static void ways_of_quantising_that_are_not_read_are_refused_by_name(void **stat
         { .config = "{\"quant_method\": \"bitsandbytes\"}",
           .says = "quant_method is \"bitsandbytes\"; read here are fp8" },
         { .config = "{\"quant_method\": \"gptq\", \"checkpoint_format\": \"marlin\"}", .says = "is \"marlin\"" },
-        { .config = "{\"quant_method\": \"gptq\", \"bits\": 3}", .says = "bits is 3" },
+        { .config = "{\"quant_method\": \"gptq\", \"bits\": 3}", .says = "bits is 3; read here are 4 and 8" },
+        { .config = "{\"quant_method\": \"gptq\", \"dynamic\": {\"+:.*down\": {\"bits\": 8}}}", .says = "dynamic is" },
+        { .config = "{\"quant_method\": \"modelopt\", \"quant_algo\": \"W4A16_AWQ\"}",
+          .says = "quant_algo is \"W4A16_AWQ\"; read here are FP8" },
+        { .config = "{\"quant_method\": \"modelopt\", \"quant_algo\": \"MIXED_PRECISION\", \"quantized_layers\": "
+                    "{\"m.0\": {\"quant_algo\": \"FP8\"}, \"m.1\": {\"quant_algo\": \"INT8_SQ\"}}}",
+          .says = "\"INT8_SQ\"" },
+        { .config =
+              "{\"quant_method\": \"compressed-tensors\", \"config_groups\": {\"a\": {\"weights\": {\"num_bits\": "
+              "8}}, \"b\": {\"weights\": {\"num_bits\": 2}}}}",
+          .says = "num_bits is 2" },
+        { .side = "{\"quantization\": {\"quant_algo\": \"W4A8_AWQ\"}}",
+          .says = "hf_quant_config.json: quantization_config.quant_algo is \"W4A8_AWQ\"" },
         { .config = "{\"quant_method\": \"awq\", \"version\": \"gemv\"}", .says = "version is \"gemv\"" },
         { .config = "{\"quant_method\": \"awq\", \"bits\": 8}", .says = "bits is 8" },
         { .config = "{\"quant_method\": \"compressed-tensors\", \"format\": \"marlin-24\"}", .says = "\"marlin-24\"" },
@@ -290,6 +352,89 @@ static void ways_of_quantising_that_are_not_read_are_refused_by_name(void **stat
     Err e = bind_changed(folder, &(Change){ .from = "gptq_v1", .config = "{\"quant_method\": \"fp8\"}" });
     assert_int_equal(e.code, ERR_UNSUPPORTED);
     assert_non_null(strstr(e.text, "does not say gptq or awq"));
+}
+
+// An older checkpoint of ModelOpt: config.json says nothing, the file beside it all.
+static void modelopts_side_file_is_read(void **state)
+{
+    const char *folder = *state;
+    static const char side[] =
+        "{\"producer\": {\"name\": \"modelopt\"}, \"quantization\": {\"quant_algo\": \"NVFP4\", "
+        "\"kv_cache_quant_algo\": \"FP8\", \"group_size\": 16, \"exclude_modules\": [\"lm_head\", "
+        "\"*.mlp.gate\"]}}";
+    bool left_out = false;
+    Checkpoint *c = NULL;
+    expect_ok(bind_changed(folder, &(Change){ .from = "modelopt_nvfp4", .side = side }));
+    Remarked remarked = { 0 };
+    const Log log = { .write = take_remark, .user = &remarked };
+    expect_ok(checkpoint_open(&c, folder, CHECKPOINT_ALL, NULL, &log));
+    assert_true(str_is(quantization_text(c, "quant_method"), "modelopt"));
+    expect_ok(quantization_ignores(&left_out, c, str("model.layers.0.mlp.gate")));
+    assert_true(left_out);
+    expect_ok(quantization_ignores(&left_out, c, str("model.layers.0.mlp.gate_proj")));
+    assert_false(left_out);
+    assert_non_null(strstr(remarked.text, "hf_quant_config.json: asks for a quantised cache"));
+    checkpoint_close(c);
+    // what config.json says goes before it
+    expect_ok(bind_changed(folder, &(Change){ .from = "fp8_block",
+                                              .config = "{\"quant_method\": \"fp8\", \"weight_block_size\": [16, 32]}",
+                                              .side = "not read" }));
+    static const struct {
+        const char *side, *says;
+    } faults[] = { { "{", "hf_quant_config.json" },
+                   { "[]", "hf_quant_config.json: quantization must be an object" },
+                   { "{\"quantization\": \"FP8\"}", "hf_quant_config.json: quantization must be an object" } };
+    for (size_t i = 0; i < COUNT(faults); i++) {
+        write_changed(folder, &(Change){ .from = "modelopt_nvfp4", .side = faults[i].side });
+        Err e = checkpoint_open(&c, folder, CHECKPOINT_ALL, NULL, NULL);
+        if (e.code != ERR_FORMAT || !strstr(e.text, faults[i].says)) fail_msg("%d: %s", e.code, e.text);
+    }
+    Err e = bind_changed(folder, &(Change){ .from = "modelopt_nvfp4", .side = side, .more = "m.pre_quant_scale" });
+    assert_int_equal(e.code, ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "m.pre_quant_scale multiplies the inputs of m"));
+    write_changed(folder, &(Change){ .from = "fp8_block" }); // takes the side file away again
+}
+
+static void a_cache_that_is_to_be_quantised_is_remarked_upon(void **state)
+{
+    const char *folder = *state;
+    static const struct {
+        const char *config;
+        bool said;
+    } configs[] = {
+        { "{\"quant_method\": \"compressed-tensors\", \"kv_cache_scheme\": {\"num_bits\": 8, \"type\": \"float\"}}",
+          true },
+        { "{\"quant_method\": \"modelopt\", \"kv_cache_quant_algo\": \"FP8\"}", true },
+        { "{\"quant_method\": \"compressed-tensors\", \"kv_cache_scheme\": null}", false },
+    };
+    for (size_t i = 0; i < COUNT(configs); i++) {
+        Checkpoint *c = NULL;
+        Remarked remarked = { 0 };
+        const Log log = { .write = take_remark, .user = &remarked };
+        write_changed(folder, &(Change){ .from = "fp8_block", .config = configs[i].config });
+        expect_ok(checkpoint_open(&c, folder, CHECKPOINT_ALL, NULL, &log));
+        assert_int_equal(remarked.text[0] != 0, configs[i].said);
+        checkpoint_close(c);
+    }
+}
+
+// Several groups with blocks of different sizes: each weight takes those that its scales have.
+static void of_several_groups_the_one_whose_blocks_fit_is_taken(void **state)
+{
+    const char *folder = *state;
+#define GROUPS(A, B)                                                                                                   \
+    "{\"quant_method\": \"compressed-tensors\", \"config_groups\": {\"a\": {\"weights\": {\"block_structure\": " A     \
+    "}}, \"b\": {\"weights\": {\"block_structure\": " B "}}}}"
+    static const char *const good[] = { GROUPS("[64, 64]", "[16, 32]"), GROUPS("[16, 32]", "[64, 64]"),
+                                        GROUPS("[32, 128]", "\"16x32\""), GROUPS("null", "[16, 32]") };
+    for (size_t i = 0; i < COUNT(good); i++)
+        expect_ok(bind_changed(folder, &(Change){ .from = "fp8_block", .config = good[i] }));
+    static const char *const bad[] = { GROUPS("[64, 64]", "[32, 32]"), GROUPS("\"64x64x1\"", "[0, 0]"),
+                                       "{\"quant_method\": \"fp8\", \"weight_block_size\": [64, 64]}" };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        Err e = bind_changed(folder, &(Change){ .from = "fp8_block", .config = bad[i] });
+        if (e.code != ERR_FORMAT) fail_msg("%s: %d %s", bad[i], e.code, e.text);
+    }
 }
 
 static void modules_are_left_out_by_name_component_glob_or_regex(void **state)
@@ -391,11 +536,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_weight_equals_its_reference_bit_for_bit),
+        cmocka_unit_test(blocks_of_128_by_128_have_a_scale_each),
         cmocka_unit_test(each_expert_has_its_slice_of_codes_and_scales),
         cmocka_unit_test(each_expert_has_its_own_second_scale),
         cmocka_unit_test(every_companion_knows_its_weight),
         cmocka_unit_test(what_is_missing_or_does_not_fit_is_named),
         cmocka_unit_test(ways_of_quantising_that_are_not_read_are_refused_by_name),
+        cmocka_unit_test(modelopts_side_file_is_read),
+        cmocka_unit_test(a_cache_that_is_to_be_quantised_is_remarked_upon),
+        cmocka_unit_test(of_several_groups_the_one_whose_blocks_fit_is_taken),
         cmocka_unit_test(modules_are_left_out_by_name_component_glob_or_regex),
         cmocka_unit_test(a_module_that_is_left_out_needs_no_scale),
         cmocka_unit_test(a_group_index_beyond_the_scales_is_refused),

@@ -35,9 +35,10 @@ static Err write_shard(const char *folder, const char *name, const char *first, 
 
 static Err write_shards(const char *folder)
 {
-    Err e = write_in(folder, "config.json",
-                     str("{\"model_type\": \"llama\", # a comment\n \"ids\": [1, 2], \"quantization_config\": "
-                         "{\"quant_method\": \"fp8\", \"ignore\": [\"re:.*x$\"]}}"));
+    Err e = write_in(folder, "config.json", str("{\"model_type\": \"llama\", # a comment\n \"ids\": [1, 2]}"));
+    if (!e.code)
+        e = write_in(folder, "hf_quant_config.json",
+                     str("{\"quantization\": {\"quant_algo\": \"FP8\", \"exclude_modules\": [\"re:.*x$\"]}}"));
     if (!e.code) e = write_in(folder, "tokenizer.json", str("{\"model\": {\"type\": \"BPE\"}}"));
     if (!e.code) e = write_shard(folder, "one.safetensors", "a", "d");
     if (!e.code) e = write_shard(folder, "two.safetensors", "c", "b");
