@@ -5,7 +5,8 @@ CASE/expected.safetensors the weight in float32 ("value").
 
 The cases ct_* are compressed and decompressed by the compressed-tensors library (0.20.0, with torch 2.15.0 on the CPU; scales go to
 its decompression in float32, since it would otherwise round the products to the scales' own type). The others write out, with numpy,
-the packing that the libraries publish, which do not install without a GPU: AutoGPTQ (qlinear), AutoAWQ (packing_utils), ModelOpt.
+the packing that the libraries publish, which do not install without a GPU: AutoGPTQ (qlinear), AutoAWQ (packing_utils), ModelOpt;
+check_quant_vectors.py holds them to those libraries' own code.
 torch gives the values of 8-bit floats.
 
 Needs numpy, torch, safetensors, compressed-tensors. Usage: python make_quant_vectors.py [OUT]
