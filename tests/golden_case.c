@@ -40,7 +40,8 @@ void case_open(Case *c, const char *folder)
     c->hidden_abs = tolerance(json, "hidden_abs", c->logits_abs);
     c->weights_abs = tolerance(json, "router_weights_abs", 1e-5);
     c->prompts = (int)json_array_size(json_object_get(json, "prompt_lengths"));
-    c->traced = (int)json_integer_value(json_object_get(json, "traced_prompt"));
+    const json_t *traced = json_object_get(json, "traced_prompt"); // a number, or "all"
+    c->traced = json_is_integer(traced) ? (int)json_integer_value(traced) : TRACED_ALL;
     json_decref(json);
     must(checkpoint_open(&c->checkpoint, folder, CHECKPOINT_ALL, NULL, NULL));
     snprintf(path, sizeof path, "%s/expected.safetensors", folder);

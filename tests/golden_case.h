@@ -4,6 +4,8 @@
 
 #include "model/model.h"
 
+enum { TRACED_ALL = -1 };
+
 typedef struct Case {
     char folder[1024];
     Checkpoint *checkpoint, *expected;
@@ -11,7 +13,7 @@ typedef struct Case {
     Recipe *recipe;
     Weights *weights;
     double logits_abs, hidden_abs, weights_abs; // tolerances of case.json
-    int prompts, traced;
+    int prompts, traced;                        // traced: the prompt whose inner states are expected, or TRACED_ALL
 } Case;
 
 typedef struct Runner {

@@ -91,15 +91,17 @@ typedef struct AttendSpan {
     int64_t row, T, position;
     int64_t keys; // keys stored, those of these rows included
     KvView k, v;
+    KvView tail; // where d_tail > 0: the last elements of every key
 } AttendSpan;
 
 // Grouped-query attention: query head h reads kv head h / (heads / kv_heads). For each query and head, over the blocks
 // of ATTEND_BLOCK positions aligned to position 0 that hold a visible key, ascending: s_j = scale * (q . k_j), m' = max(m, max s),
 // l = l * exp(m - m') + sum exp(s_j - m'), o = o * exp(m - m') + sum exp(s_j - m') v_j; at the end o / l.
-// Keys and values are read as stored, also those of the running chunk.
+// Keys and values are read as stored, also those of the running chunk. With d_tail > 0 there is one kv head, whose keys lie in two
+// streams: the first d_k - d_tail elements in k, the others in tail (absorbed latent attention: k and v are then one stream).
 typedef struct AttendIn {
     const float *q; // [T, heads, d_k]
-    int64_t heads, kv_heads, d_k, d_v;
+    int64_t heads, kv_heads, d_k, d_v, d_tail;
     float scale;
     MaskKind mask;
     int64_t window;
@@ -130,6 +132,16 @@ typedef struct ExpertsIn {
     const Matrix *gate, *up, *down; // [E] each, host memory
     float clamp;                    // 0: none; else gate at most clamp before silu, up within +-clamp
 } ExpertsIn;
+
+// One matrix that holds those of several heads: W_h is the rows [h * stride + first, + rows) of w. Computed in float32 over decoded
+// weights on every level.
+typedef struct HeadsIn {
+    const float *x;
+    int64_t x_width; // elements from one head's x to the next
+    int64_t y_width; // the same for y
+    const Matrix *w;
+    int64_t heads, stride, first, rows;
+} HeadsIn;
 
 // What an engine may ask of one backend: bounds the scratch memory, which is taken once at backend_open.
 typedef struct BackendLimits {
@@ -172,6 +184,10 @@ struct Backend {
     // Integer form, formats without minimum: over the groups of 32 (two of 16), ascending, acc = fma(dw * dx, (float)isum, acc);
     // with minimum also acc = fma(min * dx, (float)qsum, acc) after it. Scalar writes a * b + c unfused: equal to rounding.
     void (*linear)(Backend *b, float *y, int64_t y_stride, const Rows *x, const Matrix *w, const float *bias);
+    // y[t, h] = W_h x[t, h]: of each head cols elements are read and rows written.
+    void (*heads_linear)(Backend *b, float *y, const HeadsIn *in, int64_t T);
+    // y[t, h] = W_h^T x[t, h]: rows elements are read and cols written, each one chain over the rows, ascending.
+    void (*heads_linear_t)(Backend *b, float *y, const HeadsIn *in, int64_t T);
     void (*experts)(Backend *b, float *y, const ExpertsIn *in);
     void (*rms_norm)(Backend *b, float *y, const NormIn *in, int64_t rows, int64_t n);
     void (*rope)(Backend *b, float *x, const RopeIn *in, int64_t T); // in place, [T, heads, width]
@@ -182,6 +198,8 @@ struct Backend {
     void (*swiglu)(Backend *b, float *y, const float *gate, const float *up, int64_t n, float clamp); // silu(gate) * up
     void (*add)(Backend *b, float *x, const float *y, int64_t n, float scale);                        // x += scale * y
     void (*scale)(Backend *b, float *x, int64_t n, float scale);
+    // n elements of each of `rows` rows, x_stride and y_stride apart
+    void (*place)(Backend *b, float *y, int64_t y_stride, const float *x, int64_t x_stride, int64_t rows, int64_t n);
 };
 
 // Memory for T rows of n elements in one block of the backend's memory: rows_bytes(T, n) of it, cut by rows_at.

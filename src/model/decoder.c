@@ -1,46 +1,10 @@
 // The one decoder: every family's layers are run by the loop below, steered by the Recipe. It orders operations of the backend
-// and never looks at activations itself. Symbols: T rows, H hidden, NH query heads, KV key/value heads, D head width.
-#include "model/model.h"
+// and never looks at activations itself.
+#include "model/decoder_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-typedef struct MappedExperts {
-    ExpertSource source;
-    const Weights *weights;
-} MappedExperts;
-
-struct Decoder {
-    const Recipe *r;
-    const Weights *w;
-    Backend *b;
-    Ledger *ledger;
-    int64_t most_rows;
-    MappedExperts mapped;
-    ExpertSource *experts;
-
-    void *memory; // all of the following, in backend memory
-    size_t memory_bytes;
-    float *x;         // [T, H] residual stream
-    Rows in;          // [T, H] normed input of a block
-    Rows mid;         // [T, max(NH * D, widths of dense feed-forwards)] what o and down read
-    float *q;         // [T, NH * D]
-    float *k, *v;     // [T, KV * D]
-    float *gate, *up; // [T, widest dense feed-forward]
-    float *out;       // [T, H] a block's output
-    float *shared;    // [T, H]
-    float *scores;    // [T, E]
-    int32_t *ids;     // [T, K]
-    float *routes;    // [T, K]
-
-    int32_t *positions, *tokens; // [T], host
-    AttendSpan *spans;           // [T]
-    float *logits;               // device, then host: [most_logits, vocab]
-    float *host_logits;
-    int64_t most_logits;
-    float *seen; // host, for traces: [T, widest]
-};
 
 // ---- The default experts: where the file has them ------------------------------------------------------------------
 
@@ -102,13 +66,19 @@ static Rows deal_rows(Dealer *d, int64_t T, int64_t n)
 
 static void deal_all(Decoder *d, Dealer *dealer, const Recipe *r, int64_t T)
 {
+    const Latent *l = &r->latent;
     int64_t dense = widest_dense(r), q = r->heads * r->head_width, o = r->heads * r->value_width;
+    int64_t k = l->kv_rank ? l->kv_rank : r->kv_heads * r->head_width;
+    int64_t v = l->kv_rank ? l->rope : r->kv_heads * r->value_width;
     d->x = deal_floats(dealer, T, r->hidden);
     d->in = deal_rows(dealer, T, r->hidden);
     d->mid = deal_rows(dealer, T, larger(o, dense));
     d->q = deal_floats(dealer, T, q);
-    d->k = deal_floats(dealer, T, r->kv_heads * r->head_width);
-    d->v = deal_floats(dealer, T, r->kv_heads * r->value_width);
+    d->k = deal_floats(dealer, T, k);
+    d->v = deal_floats(dealer, T, v);
+    d->low = deal_rows(dealer, T, l->q_rank);
+    d->absorbed = deal_floats(dealer, T, l->kv_rank ? r->heads * (l->kv_rank + l->rope) : 0);
+    d->mixed = deal_floats(dealer, T, r->heads * l->kv_rank);
     d->gate = deal_floats(dealer, T, dense);
     d->up = deal_floats(dealer, T, dense);
     d->out = deal_floats(dealer, T, r->hidden);
@@ -128,12 +98,14 @@ size_t decoder_bytes(const Recipe *recipe, int64_t most_rows)
 
 BackendLimits decoder_limits(const Recipe *r, int64_t most_rows)
 {
-    int64_t width =
-        larger(larger(r->vocab, r->hidden), larger(widest_dense(r), r->heads * larger(r->head_width, r->value_width)));
+    const Latent *l = &r->latent;
+    const int64_t head = larger(r->head_width, r->value_width), latent = larger(l->q_rank, l->kv_rank + l->rope);
+    int64_t width = larger(larger(r->vocab, r->hidden), larger(widest_dense(r), r->heads * head));
+    width = larger(width, latent);
     return (BackendLimits){ .rows = most_rows,
                             .width = larger(width, r->router.expert_width),
                             .heads = r->heads,
-                            .head_width = larger(r->head_width, r->value_width),
+                            .head_width = l->kv_rank ? larger(head, l->kv_rank + l->rope) : head,
                             .experts = r->router.experts,
                             .top_k = r->router.top_k,
                             .expert_width = r->router.expert_width,
@@ -143,9 +115,6 @@ BackendLimits decoder_limits(const Recipe *r, int64_t most_rows)
 Err decoder_new(Decoder **out, const Recipe *recipe, const Weights *weights, Backend *backend, int64_t most_rows,
                 Ledger *ledger)
 {
-    for (int64_t i = 0; i < recipe->layers; i++)
-        if (recipe->layer[i].attention == ATTENTION_MLA)
-            return err(ERR_UNSUPPORTED, "family %s: latent attention is told by inspect, but not run", recipe->family);
     Decoder *d = calloc(1, sizeof *d);
     if (!d) return err_memory("the decoder");
     *d = (Decoder){ .r = recipe, .w = weights, .b = backend, .ledger = ledger, .most_rows = most_rows };
@@ -259,15 +228,7 @@ static Err room_for_traces(Decoder *d, const Trace *trace)
 
 // ---- Blocks --------------------------------------------------------------------------------------------------------
 
-// The first T rows of `rows`, read from x and narrowed to n.
-static Rows rows_of(const Rows *rows, float *x, int64_t T, int64_t n)
-{
-    Rows view = *rows;
-    view.T = T, view.n = n, view.x = x;
-    return view;
-}
-
-static void quantize_for(Decoder *d, const Rows *x, const Matrix *const *matrices, int count)
+void decoder_quantize(Decoder *d, const Rows *x, const Matrix *const *matrices, int count)
 {
     for (int i = 0; i < count; i++)
         if (d->b->wants_quantized(d->b, matrices[i]->format)) {
@@ -276,87 +237,23 @@ static void quantize_for(Decoder *d, const Rows *x, const Matrix *const *matrice
         }
 }
 
-static void norm(Decoder *d, float *y, const float *x, const float *gain, NormKind kind, int64_t rows, int64_t n)
+void decoder_norm(Decoder *d, float *y, const float *x, const float *gain, NormKind kind, int64_t rows, int64_t n)
 {
     NormIn in = { .x = x, .gain = gain, .eps = (float)d->r->eps, .kind = kind };
     d->b->rms_norm(d->b, y, &in, rows, n);
 }
 
-// A block's input: the residual stream, normed where the recipe norms it.
-static Rows block_input(Decoder *d, const float *gain, NormKind kind, int64_t T)
+Rows decoder_block_input(Decoder *d, const float *gain, NormKind kind, int64_t T)
 {
     if (kind == NORM_NONE) return rows_of(&d->in, d->x, T, d->r->hidden);
-    norm(d, d->in.x, d->x, gain, kind, T, d->r->hidden);
+    decoder_norm(d, d->in.x, d->x, gain, kind, T, d->r->hidden);
     return rows_of(&d->in, d->in.x, T, d->r->hidden);
 }
 
-// x += residual_multiplier * norm(out)
-static void add_block(Decoder *d, const float *gain, NormKind kind, int64_t T)
+void decoder_add_block(Decoder *d, const float *gain, NormKind kind, int64_t T)
 {
-    if (kind != NORM_NONE) norm(d, d->out, d->out, gain, kind, T, d->r->hidden);
+    if (kind != NORM_NONE) decoder_norm(d, d->out, d->out, gain, kind, T, d->r->hidden);
     d->b->add(d->b, d->x, d->out, T * d->r->hidden, (float)d->r->residual_multiplier);
-}
-
-static void turn(Decoder *d, float *x, const Rope *rope, int64_t heads, int64_t T)
-{
-    RopeIn in = { .positions = d->positions,
-                  .frequency = rope->frequency,
-                  .amplitude = rope->amplitude,
-                  .pairing = rope->pairing,
-                  .heads = heads,
-                  .width = d->r->head_width,
-                  .d = rope->d };
-    d->b->rope(d->b, x, &in, T);
-}
-
-// q, k, v of all rows, ready for the cache: projected, normed per head, turned.
-static void project(Decoder *d, const LayerRecipe *how, const LayerWeights *w, int64_t T)
-{
-    const Recipe *r = d->r;
-    const AttentionWeights *a = &w->attention;
-    Rows in = block_input(d, w->norm_attention, how->norm_attention, T);
-    quantize_for(d, &in, (const Matrix *const[]){ &a->q, &a->k, &a->v }, 3);
-    d->b->linear(d->b, d->q, a->q.rows, &in, &a->q, a->q_bias);
-    d->b->linear(d->b, d->k, a->k.rows, &in, &a->k, a->k_bias);
-    d->b->linear(d->b, d->v, a->v.rows, &in, &a->v, a->v_bias);
-    if (how->qk_norm != NORM_NONE) {
-        norm(d, d->q, d->q, a->q_norm, how->qk_norm, T * r->heads, r->head_width);
-        norm(d, d->k, d->k, a->k_norm, how->qk_norm, T * r->kv_heads, r->head_width);
-    }
-    if (how->rope == NO_ROPE) return;
-    turn(d, d->q, &r->ropes[how->rope], r->heads, T);
-    turn(d, d->k, &r->ropes[how->rope], r->kv_heads, T);
-}
-
-static void attention(Decoder *d, const Batch *batch, int64_t span_count, int64_t layer)
-{
-    const Recipe *r = d->r;
-    const LayerRecipe *how = &r->layer[layer];
-    const LayerWeights *w = &d->w->layer[layer];
-    int64_t k_width = r->kv_heads * r->head_width, v_width = r->kv_heads * r->value_width;
-    project(d, how, w, batch->T);
-    for (int64_t i = 0; i < span_count; i++) {
-        AttendSpan *span = &d->spans[i];
-        span->k = cache_view(batch->rows[span->row].sequence, layer, 0);
-        span->v = cache_view(batch->rows[span->row].sequence, layer, 1);
-        d->b->kv_store(d->b, &span->k, d->k + span->row * k_width, k_width, span->position, span->T);
-        d->b->kv_store(d->b, &span->v, d->v + span->row * v_width, v_width, span->position, span->T);
-    }
-    AttendIn in = { .q = d->q,
-                    .heads = r->heads,
-                    .kv_heads = r->kv_heads,
-                    .d_k = r->head_width,
-                    .d_v = r->value_width,
-                    .scale = (float)r->attention_scale,
-                    .mask = how->window ? MASK_WINDOW : MASK_CAUSAL,
-                    .window = how->window,
-                    .spans = d->spans,
-                    .span_count = span_count };
-    Rows mid = rows_of(&d->mid, d->mid.x, batch->T, r->heads * r->value_width);
-    d->b->attend(d->b, mid.x, &in);
-    quantize_for(d, &mid, (const Matrix *const[]){ &w->attention.o }, 1);
-    d->b->linear(d->b, d->out, r->hidden, &mid, &w->attention.o, w->attention.o_bias);
-    add_block(d, w->post_norm_attention, how->post_norm_attention, batch->T);
 }
 
 // y = down(silu(gate x) * up x); `in` is quantised already where its formats want it.
@@ -367,7 +264,7 @@ static void dense(Decoder *d, float *y, const Rows *in, const FfnWeights *w, flo
     d->b->linear(d->b, d->up, width, in, &w->up, NULL);
     Rows mid = rows_of(&d->mid, d->mid.x, in->T, width);
     d->b->swiglu(d->b, mid.x, d->gate, d->up, in->T * width, clamp);
-    quantize_for(d, &mid, (const Matrix *const[]){ &w->down }, 1);
+    decoder_quantize(d, &mid, (const Matrix *const[]){ &w->down }, 1);
     d->b->linear(d->b, y, d->r->hidden, &mid, &w->down, NULL);
 }
 
@@ -379,7 +276,7 @@ static Err experts(Decoder *d, const Rows *in, int64_t layer, const Trace *trace
     d->experts->want(d->experts, layer);
     Err e = d->experts->get(d->experts, layer, &gate, &up, &down);
     if (e.code) return e;
-    quantize_for(d, in, (const Matrix *const[]){ &w->router, gate, up }, 3);
+    decoder_quantize(d, in, (const Matrix *const[]){ &w->router, gate, up }, 3);
     d->b->linear(d->b, d->scores, router->experts, in, &w->router, NULL);
     RouteIn route = { .logits = d->scores,
                       .bias = w->bias,
@@ -406,7 +303,7 @@ static Err experts(Decoder *d, const Rows *in, int64_t layer, const Trace *trace
     d->b->experts(d->b, d->out, &routed);
     d->experts->release(d->experts, layer);
     if (!router->shared_width) return OK;
-    quantize_for(d, in, (const Matrix *const[]){ &w->shared.gate, &w->shared.up }, 2);
+    decoder_quantize(d, in, (const Matrix *const[]){ &w->shared.gate, &w->shared.up }, 2);
     dense(d, d->shared, in, &w->shared, d->r->layer[layer].clamp);
     d->b->add(d->b, d->out, d->shared, in->T * d->r->hidden, 1.0f);
     return OK;
@@ -416,15 +313,15 @@ static Err feed_forward(Decoder *d, int64_t T, int64_t layer, const Trace *trace
 {
     const LayerRecipe *how = &d->r->layer[layer];
     const LayerWeights *w = &d->w->layer[layer];
-    Rows in = block_input(d, w->norm_ffn, how->norm_ffn, T);
+    Rows in = decoder_block_input(d, w->norm_ffn, how->norm_ffn, T);
     if (how->ffn == FFN_MOE) {
         Err e = experts(d, &in, layer, trace);
         if (e.code) return e;
     } else {
-        quantize_for(d, &in, (const Matrix *const[]){ &w->ffn.gate, &w->ffn.up }, 2);
+        decoder_quantize(d, &in, (const Matrix *const[]){ &w->ffn.gate, &w->ffn.up }, 2);
         dense(d, d->out, &in, &w->ffn, how->clamp);
     }
-    add_block(d, w->post_norm_ffn, how->post_norm_ffn, T);
+    decoder_add_block(d, w->post_norm_ffn, how->post_norm_ffn, T);
     return OK;
 }
 
@@ -454,18 +351,18 @@ static Err head(Decoder *d, const Batch *batch, const Trace *trace, const float 
     const Recipe *r = d->r;
     int64_t wanted = 0;
     if (trace) {
-        norm(d, d->in.x, d->x, d->w->norm, r->norm, batch->T, r->hidden);
+        decoder_norm(d, d->in.x, d->x, d->w->norm, r->norm, batch->T, r->hidden);
         show(d, trace, "norm", d->in.x, batch->T, r->hidden);
     }
     for (int64_t i = 0; i < batch->T; i++)
         if (batch->rows[i].want_logits)
-            norm(d, d->in.x + wanted++ * r->hidden, d->x + i * r->hidden, d->w->norm, r->norm, 1, r->hidden);
+            decoder_norm(d, d->in.x + wanted++ * r->hidden, d->x + i * r->hidden, d->w->norm, r->norm, 1, r->hidden);
     *logits = NULL;
     if (!wanted) return OK;
     Err e = room_for_logits(d, wanted);
     if (e.code) return e;
     Rows in = rows_of(&d->in, d->in.x, wanted, r->hidden);
-    quantize_for(d, &in, (const Matrix *const[]){ &d->w->head }, 1);
+    decoder_quantize(d, &in, (const Matrix *const[]){ &d->w->head }, 1);
     d->b->linear(d->b, d->logits, r->vocab, &in, &d->w->head, NULL);
     if (r->logit_multiplier != 1.0) d->b->scale(d->b, d->logits, wanted * r->vocab, (float)r->logit_multiplier);
     d->b->get(d->b, d->host_logits, d->logits, (size_t)(wanted * r->vocab) * sizeof(float));
@@ -489,7 +386,7 @@ Err decoder_run_span(Decoder *d, const Batch *batch, const LayerSpan *span, cons
         d->b->embed(d->b, d->x, &d->w->embed, d->tokens, batch->T, (float)r->embedding_multiplier);
     if (span->first == 0) show(d, trace, "embed", d->x, batch->T, r->hidden);
     for (int64_t layer = span->first; layer < span->last && !e.code; layer++) {
-        attention(d, batch, span_count, layer);
+        decoder_attention(d, batch, span_count, layer);
         e = feed_forward(d, batch->T, layer, trace);
         show_layer(d, trace, layer, d->x, batch->T);
     }

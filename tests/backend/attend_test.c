@@ -7,30 +7,35 @@ typedef struct Shape {
     KvType type;
     MaskKind mask;
     int64_t window;
+    int64_t d_tail; // of d_k, in a stream of their own
 } Shape;
 
 // A sequence with its own pages, filled through kv_store.
 typedef struct Cache {
     uint8_t *pages[64];
-    KvView k, v;
+    KvView k, v, tail;
 } Cache;
 
 static Cache cache_of(Backend *b, const Shape *s, const float *k, const float *v, int64_t tokens)
 {
     Cache held = { 0 }, *c = &held;
-    c->k = (KvView){ .type = s->type, .width = s->kv_heads * s->d_k, .page_tokens = s->page_tokens, .page = c->pages };
-    c->v = (KvView){ .type = s->type, .width = s->kv_heads * s->d_v, .page_tokens = s->page_tokens, .page = c->pages };
+    const KvView view = { .type = s->type, .page_tokens = s->page_tokens, .page = c->pages };
+    c->k = c->v = c->tail = view;
+    c->k.width = s->kv_heads * (s->d_k - s->d_tail), c->v.width = s->kv_heads * s->d_v, c->tail.width = s->d_tail;
     c->k.row_bytes = kv_row_bytes(s->type, c->k.width);
     c->v.row_bytes = kv_row_bytes(s->type, c->v.width);
+    c->tail.row_bytes = kv_row_bytes(s->type, c->tail.width);
     c->v.offset = c->k.row_bytes * (size_t)s->page_tokens;
-    size_t page = c->v.offset + c->v.row_bytes * (size_t)s->page_tokens;
+    c->tail.offset = c->v.offset + c->v.row_bytes * (size_t)s->page_tokens;
+    size_t page = c->tail.offset + c->tail.row_bytes * (size_t)s->page_tokens;
     for (int64_t p = 0; p * s->page_tokens < tokens; p++) {
         c->pages[p] = memory(page);
         memset(c->pages[p], 0xFF, page); // what was never stored is NaN
     }
-    b->kv_store(b, &c->k, k, c->k.width, 0, tokens);
+    b->kv_store(b, &c->k, k, s->kv_heads * s->d_k, 0, tokens);
     b->kv_store(b, &c->v, v, c->v.width, 0, tokens);
-    held.k.page = held.v.page = NULL; // set where the cache is used
+    if (s->d_tail) b->kv_store(b, &c->tail, k + s->d_k - s->d_tail, s->d_k, 0, tokens);
+    held.k.page = held.v.page = held.tail.page = NULL; // set where the cache is used
     return held;
 }
 
@@ -71,7 +76,9 @@ static void reference(double *out, const Shape *s, const Cache *c, const float *
     assert_non_null(score);
     for (int64_t j = 0; j < keys; j++) {
         if (!sees(s, i, j)) continue;
-        for (int64_t e = 0; e < s->d_k; e++) score[j] += (double)q[e] * stored(c, &c->k, j, kv * s->d_k + e);
+        const int64_t d_first = s->d_k - s->d_tail;
+        for (int64_t e = 0; e < d_first; e++) score[j] += (double)q[e] * stored(c, &c->k, j, kv * d_first + e);
+        for (int64_t e = 0; e < s->d_tail; e++) score[j] += (double)q[d_first + e] * stored(c, &c->tail, j, e);
         score[j] *= scale;
         if (score[j] > largest) largest = score[j];
     }
@@ -90,9 +97,10 @@ static void run_attend(Backend *b, float *out, const Shape *s, Cache *c, const f
                        int64_t keys)
 {
     AttendSpan span = { .row = 0, .T = T, .position = position, .keys = keys, .k = c->k, .v = c->v };
-    span.k.page = span.v.page = c->pages;
+    span.tail = c->tail;
+    span.k.page = span.v.page = span.tail.page = c->pages;
     AttendIn in = { .q = q, .heads = s->heads, .kv_heads = s->kv_heads, .d_k = s->d_k, .d_v = s->d_v, .scale = 0.125f };
-    in.mask = s->mask, in.window = s->window, in.spans = &span, in.span_count = 1;
+    in.mask = s->mask, in.window = s->window, in.d_tail = s->d_tail, in.spans = &span, in.span_count = 1;
     b->attend(b, out, &in);
 }
 
@@ -123,11 +131,13 @@ static Cache case_cache(Backend *b, const Case *c, int64_t tokens)
 }
 
 static const Shape shapes[] = {
-    { 9, 3, 64, 64, 64, KV_F32, MASK_CAUSAL, 0 },   { 4, 1, 32, 48, 32, KV_BF16, MASK_CAUSAL, 0 },
-    { 3, 3, 20, 12, 32, KV_F32, MASK_CAUSAL, 0 },   { 8, 2, 128, 128, 128, KV_BF16, MASK_WINDOW, 37 },
-    { 6, 2, 64, 64, 64, KV_Q8, MASK_CAUSAL, 0 },    { 4, 2, 80, 80, 32, KV_Q8, MASK_WINDOW, 5 },
-    { 2, 2, 72, 72, 64, KV_F32, MASK_FULL, 0 },     { 32, 1, 16, 192, 64, KV_BF16, MASK_CAUSAL, 0 },
-    { 5, 5, 17, 33, 32, KV_BF16, MASK_WINDOW, 64 }, { 2, 1, 33, 17, 32, KV_Q8, MASK_FULL, 0 },
+    { 9, 3, 64, 64, 64, KV_F32, MASK_CAUSAL, 0, 0 },    { 4, 1, 32, 48, 32, KV_BF16, MASK_CAUSAL, 0, 0 },
+    { 3, 3, 20, 12, 32, KV_F32, MASK_CAUSAL, 0, 0 },    { 8, 2, 128, 128, 128, KV_BF16, MASK_WINDOW, 37, 0 },
+    { 6, 2, 64, 64, 64, KV_Q8, MASK_CAUSAL, 0, 0 },     { 4, 2, 80, 80, 32, KV_Q8, MASK_WINDOW, 5, 0 },
+    { 2, 2, 72, 72, 64, KV_F32, MASK_FULL, 0, 0 },      { 32, 1, 16, 192, 64, KV_BF16, MASK_CAUSAL, 0, 0 },
+    { 5, 5, 17, 33, 32, KV_BF16, MASK_WINDOW, 64, 0 },  { 2, 1, 33, 17, 32, KV_Q8, MASK_FULL, 0, 0 },
+    { 12, 1, 72, 56, 64, KV_BF16, MASK_CAUSAL, 0, 16 }, { 5, 1, 41, 24, 32, KV_F32, MASK_WINDOW, 9, 17 },
+    { 4, 1, 192, 128, 64, KV_Q8, MASK_CAUSAL, 0, 64 },
 };
 
 // A score is a sum of d_k products of size up to 4 scaled by 1/8, and exp turns its absolute error into a relative one: with
@@ -227,7 +237,7 @@ static void attend_ignores_page_size_and_threads(void **state)
 static void window_of(CpuLevel level)
 {
     Backend *b = open_level(level, 1);
-    Shape s = { 2, 1, 32, 32, 32, KV_F32, MASK_WINDOW, 40 };
+    Shape s = { 2, 1, 32, 32, 32, KV_F32, MASK_WINDOW, 40, 0 };
     int64_t n = 150, t = n - 1;
     Case c = case_of(&s, n);
     Cache cache = case_cache(b, &c, n);
@@ -260,7 +270,7 @@ static void window_sees_exactly_w_keys(void **state)
 static void spans_of(CpuLevel level)
 {
     Backend *b = open_level(level, 3);
-    Shape s = { 6, 2, 64, 64, 64, KV_BF16, MASK_CAUSAL, 0 };
+    Shape s = { 6, 2, 64, 64, 64, KV_BF16, MASK_CAUSAL, 0, 0 };
     static const int64_t lengths[] = { 1, 40, 7, 64 }, chunk[] = { 1, 40, 1, 20 };
     Case c[4];
     Cache cache[4];
@@ -271,7 +281,7 @@ static void spans_of(CpuLevel level)
     for (int i = 0; i < 4; i++) {
         c[i] = case_of(&s, lengths[i]);
         cache[i] = case_cache(b, &c[i], lengths[i]);
-        spans[i] = (AttendSpan){ rows, chunk[i], lengths[i] - chunk[i], lengths[i], cache[i].k, cache[i].v };
+        spans[i] = (AttendSpan){ rows, chunk[i], lengths[i] - chunk[i], lengths[i], cache[i].k, cache[i].v, { 0 } };
         spans[i].k.page = spans[i].v.page = cache[i].pages;
         run_attend(b, alone + rows * o_row, &s, &cache[i], q + rows * q_row, lengths[i] - chunk[i], chunk[i],
                    lengths[i]);
@@ -302,7 +312,7 @@ static void sequences_of_a_batch_do_not_touch_each_other(void **state)
 static void large_of(CpuLevel level)
 {
     Backend *b = open_level(level, 1);
-    Shape s = { 2, 1, 64, 64, 32, KV_F32, MASK_CAUSAL, 0 };
+    Shape s = { 2, 1, 64, 64, 32, KV_F32, MASK_CAUSAL, 0, 0 };
     Case c = case_of(&s, 70);
     for (int64_t i = 0; i < 70 * 128; i++) c.q[i] *= 100.0f;
     for (int64_t i = 0; i < 70 * 64; i++) c.k[i] *= 100.0f;

@@ -311,6 +311,16 @@ static void mix_together(const Pair *pairs, float (*s)[ATTEND_BLOCK], const Bloc
     }
 }
 
+// The keys' last elements, which lie in a stream of their own, behind the others.
+static void turn_tail(const Block *b, const AttendSpan *span, int64_t position)
+{
+    const AttendIn *in = b->in;
+    Block tail = *b;
+    Stored s = stored_at(&span->tail, position, span->keys, 0, in->d_tail);
+    tail.keys += (in->d_k - in->d_tail) * ATTEND_BLOCK;
+    turn_keys(&tail, &s);
+}
+
 static void run_block(Block *b, Pair *pairs, const AttendTile *tile, int64_t position, int64_t kv)
 {
     const AttendIn *in = tile->in;
@@ -319,9 +329,10 @@ static void run_block(Block *b, Pair *pairs, const AttendTile *tile, int64_t pos
     int64_t total = tile->queries * tile->heads;
     int64_t count = span->keys - position < ATTEND_BLOCK ? span->keys - position : ATTEND_BLOCK;
     set_visible(pairs, tile, position, count);
-    Stored k = stored_at(&span->k, position, span->keys, kv, in->d_k),
+    Stored k = stored_at(&span->k, position, span->keys, kv, in->d_k - in->d_tail),
            v = stored_at(&span->v, position, span->keys, kv, in->d_v);
     turn_keys(b, &k);
+    if (in->d_tail) turn_tail(b, span, position);
     for (int64_t p = 0, together; p < total; p += together ? together : 1) {
         together = pairs_together(pairs + p, total - p, false);
         if (together) score_together(s + p, pairs + p, b, (int)together);

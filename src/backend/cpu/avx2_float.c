@@ -16,4 +16,6 @@ void avx2_fill_float(CpuKernels *k)
     k->swiglu = swiglu;
     k->add = add;
     k->scale = scale_by;
+    k->head_panel = head_panel;
+    k->head_panel_t = head_panel_t;
 }

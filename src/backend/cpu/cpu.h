@@ -35,6 +35,14 @@ typedef struct AttendTile {
     int64_t query, queries, head, heads;
 } AttendTile;
 
+// Decoded rows of one head's matrix and that head's part of T tokens. head_panel: y[t, r] = w[r] . x[t]; head_panel_t: y[t] += sum over r,
+// ascending, of x[t, r] w[r].
+typedef struct HeadPanel {
+    float *y;
+    const float *x, *w; // w: [rows, cols]
+    int64_t y_stride, x_stride, T, rows, cols;
+} HeadPanel;
+
 typedef struct CpuKernels {
     LinearKernel *linear[DTYPE_COUNT];
     bool quantized[DTYPE_COUNT]; // linear[format] reads the integer form
@@ -46,6 +54,8 @@ typedef struct CpuKernels {
     void (*swiglu)(float *y, const float *gate, const float *up, int64_t n, float clamp);
     void (*add)(float *x, const float *y, int64_t n, float scale);
     void (*scale)(float *x, int64_t n, float scale);
+    void (*head_panel)(const HeadPanel *p);
+    void (*head_panel_t)(const HeadPanel *p);
 } CpuKernels;
 
 // Memory of one round of experts: `assignments` (token, expert) pairs, sorted by expert, tokens ascending.
@@ -97,6 +107,8 @@ void cpu_embed(Backend *b, float *x, const Matrix *table, const int32_t *ids, in
 void cpu_quantize_rows(Backend *b, const Rows *rows);
 void cpu_linear(Backend *b, float *y, int64_t y_stride, const Rows *x, const Matrix *w, const float *bias);
 void cpu_linear_by(Backend *b, LinearKernel *kernel, const LinearJob *job);
+void cpu_heads_linear(Backend *b, float *y, const HeadsIn *in, int64_t T);
+void cpu_heads_linear_t(Backend *b, float *y, const HeadsIn *in, int64_t T);
 void cpu_experts(Backend *b, float *y, const ExpertsIn *in);
 void cpu_rms_norm(Backend *b, float *y, const NormIn *in, int64_t rows, int64_t n);
 void cpu_rope(Backend *b, float *x, const RopeIn *in, int64_t T);
@@ -106,6 +118,7 @@ void cpu_route(Backend *b, int32_t *ids, float *weights, const RouteIn *in);
 void cpu_swiglu(Backend *b, float *y, const float *gate, const float *up, int64_t n, float clamp);
 void cpu_add(Backend *b, float *x, const float *y, int64_t n, float scale);
 void cpu_scale(Backend *b, float *x, int64_t n, float scale);
+void cpu_place(Backend *b, float *y, int64_t y_stride, const float *x, int64_t x_stride, int64_t rows, int64_t n);
 
 // Where position p's row begins.
 static inline uint8_t *kv_row(const KvView *view, int64_t position)

@@ -291,4 +291,73 @@ static void scale_by(float *x, int64_t n, float scale)
     for (; i < n; i++) x[i] *= scale;
 }
 
+// ---- Panels --------------------------------------------------------------------------------------------------------
+
+// Outputs of `rows` rows of the panel for one token.
+INLINE void panel_tile(const HeadPanel *p, int64_t r, int64_t t, const int rows)
+{
+    V acc[ROW_TILE];
+    const float *x = p->x + t * p->x_stride, *w = p->w + r * p->cols;
+    int64_t n = p->cols, i = 0;
+    for (int a = 0; a < rows; a++) acc[a] = v_set(0.0f);
+    for (; i + WIDTH <= n; i += WIDTH) {
+        V xs = v_load(x + i);
+#pragma GCC unroll 8
+        for (int a = 0; a < rows; a++) acc[a] = v_fma(v_load(w + a * n + i), xs, acc[a]);
+    }
+    if (i < n)
+        for (int a = 0; a < rows; a++)
+            acc[a] = v_fma(v_load_first(w + a * n + i, n - i), v_load_first(x + i, n - i), acc[a]);
+    for (int a = 0; a < rows; a++) p->y[t * p->y_stride + r + a] = v_sum(acc[a]);
+}
+
+static void head_panel(const HeadPanel *p)
+{
+    for (int64_t t = 0; t < p->T; t++) {
+        int64_t r = 0;
+        for (; r + ROW_TILE <= p->rows; r += ROW_TILE) panel_tile(p, r, t, ROW_TILE);
+        for (; r < p->rows; r++) panel_tile(p, r, t, 1);
+    }
+}
+
+enum { PANEL_VECTORS = 4 };
+
+// Columns [at, at + PANEL_VECTORS vectors) of one token, or the last few of them.
+INLINE void panel_t_tile(const HeadPanel *p, int64_t at, int64_t t, const int vectors)
+{
+    V acc[PANEL_VECTORS];
+    float *y = p->y + t * p->y_stride + at;
+    const float *x = p->x + t * p->x_stride, *w = p->w + at;
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) acc[v] = v_load(y + v * WIDTH);
+    for (int64_t r = 0; r < p->rows; r++) {
+        V xs = v_set(x[r]);
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) acc[v] = v_fma(xs, v_load(w + r * p->cols + v * WIDTH), acc[v]);
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) v_store(y + v * WIDTH, acc[v]);
+}
+
+static void panel_t_rest(const HeadPanel *p, int64_t at, int64_t t)
+{
+    float *y = p->y + t * p->y_stride + at;
+    const int64_t n = p->cols - at;
+    V acc = v_load_first(y, n);
+    for (int64_t r = 0; r < p->rows; r++)
+        acc = v_fma(v_set(p->x[t * p->x_stride + r]), v_load_first(p->w + r * p->cols + at, n), acc);
+    v_store_first(y, acc, n);
+}
+
+static void head_panel_t(const HeadPanel *p)
+{
+    for (int64_t t = 0; t < p->T; t++) {
+        int64_t at = 0;
+        for (; at + PANEL_VECTORS * WIDTH <= p->cols; at += PANEL_VECTORS * WIDTH)
+            panel_t_tile(p, at, t, PANEL_VECTORS);
+        for (; at + WIDTH <= p->cols; at += WIDTH) panel_t_tile(p, at, t, 1);
+        if (at < p->cols) panel_t_rest(p, at, t);
+    }
+}
+
 #endif

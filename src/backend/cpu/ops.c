@@ -334,6 +334,28 @@ void cpu_scale(Backend *b, float *x, int64_t n, float scale)
     cpu_fork(b, scale_chunk, &f, parts_of(n, f.each));
 }
 
+typedef struct PlaceFork {
+    float *y;
+    const float *x;
+    int64_t y_stride, x_stride, rows, n, each;
+} PlaceFork;
+
+static void place_chunk(Backend *b, const void *arg, int64_t chunk, void *slot)
+{
+    (void)b, (void)slot;
+    const PlaceFork *f = arg;
+    const int64_t end = least(f->rows, (chunk + 1) * f->each);
+    for (int64_t r = chunk * f->each; r < end; r++)
+        memcpy(f->y + r * f->y_stride, f->x + r * f->x_stride, (size_t)f->n * sizeof(float));
+}
+
+void cpu_place(Backend *b, float *y, int64_t y_stride, const float *x, int64_t x_stride, int64_t rows, int64_t n)
+{
+    PlaceFork f = { .y = y, .x = x, .y_stride = y_stride, .x_stride = x_stride, .rows = rows, .n = n };
+    f.each = row_chunk(rows, n);
+    cpu_fork(b, place_chunk, &f, parts_of(rows, f.each));
+}
+
 // ---- Rotation ------------------------------------------------------------------------------------------------------
 
 // Fills the table of angles unless it holds these already.
@@ -441,6 +463,7 @@ static void attend_chunk(Backend *b, const void *arg, int64_t chunk, void *slot)
 void cpu_attend(Backend *b, float *out, const AttendIn *in)
 {
     assert(in->heads % in->kv_heads == 0 && most(in->d_k, in->d_v) <= b->limits.head_width);
+    assert(!in->d_tail || in->kv_heads == 1);
     int64_t group = in->heads / in->kv_heads, threads = pool_threads(b->pool), longest = 1;
     for (int64_t s = 0; s < in->span_count; s++) longest = most(longest, in->spans[s].T);
     AttendFork f = { .in = in, .out = out, .heads = least(group, ATTEND_PAIRS) };

@@ -9,24 +9,25 @@ typedef struct Pair {
     float m, l;
 } Pair;
 
-// Elements [first, first + d) of the rows of `count` positions from `position` on, as float32: out [count, d].
-static void decode_keys(float *out, const KvView *view, int64_t position, int64_t count, int64_t first, int64_t d)
+// Elements [first, first + d) of the rows of `count` positions from `position` on, as float32, `stride` apart.
+static void decode_keys(float *out, int64_t stride, const KvView *view, int64_t position, int64_t count, int64_t first,
+                        int64_t d)
 {
     int64_t blocks = rows_blocks(view->width);
-    for (int64_t j = 0; j < count; j++) {
+    for (int64_t j = 0; j < count; j++, out += stride) {
         const uint8_t *row = kv_row(view, position + j);
         for (int64_t i = 0; i < d; i++) {
             int64_t e = first + i;
             if (view->type == KV_F32) {
-                memcpy(&out[j * d + i], row + 4 * e, sizeof(float));
+                memcpy(&out[i], row + 4 * e, sizeof(float));
             } else if (view->type == KV_BF16) {
                 uint16_t h;
                 memcpy(&h, row + 2 * e, sizeof h);
-                out[j * d + i] = bf16_to_f32(h);
+                out[i] = bf16_to_f32(h);
             } else {
                 float scale;
                 memcpy(&scale, row + blocks * QUANT_BLOCK + e / QUANT_BLOCK * 4, sizeof scale);
-                out[j * d + i] = (float)(int8_t)row[e] * scale;
+                out[i] = (float)(int8_t)row[e] * scale;
             }
         }
     }
@@ -69,8 +70,10 @@ void scalar_attend(const AttendTile *tile, void *slot)
                (size_t)(tile->heads * in->d_v) * sizeof(float));
     for (int64_t block = first / ATTEND_BLOCK * ATTEND_BLOCK; block < last; block += ATTEND_BLOCK) {
         int64_t count = span->keys - block < ATTEND_BLOCK ? span->keys - block : ATTEND_BLOCK;
-        decode_keys(k, &span->k, block, count, kv * in->d_k, in->d_k);
-        decode_keys(v, &span->v, block, count, kv * in->d_v, in->d_v);
+        const int64_t d_first = in->d_k - in->d_tail;
+        decode_keys(k, in->d_k, &span->k, block, count, kv * d_first, d_first);
+        if (in->d_tail) decode_keys(k + d_first, in->d_k, &span->tail, block, count, 0, in->d_tail);
+        decode_keys(v, in->d_v, &span->v, block, count, kv * in->d_v, in->d_v);
         for (int64_t p = 0; p < tile->queries * tile->heads; p++) {
             int64_t query = tile->query + p / tile->heads, head = tile->head + p % tile->heads;
             attend_visible(in, span, query, &from, &to);

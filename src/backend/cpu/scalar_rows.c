@@ -130,6 +130,21 @@ static void scale_by(float *x, int64_t n, float scale)
     for (int64_t i = 0; i < n; i++) x[i] *= scale;
 }
 
+static void head_panel(const HeadPanel *p)
+{
+    for (int64_t t = 0; t < p->T; t++)
+        for (int64_t r = 0; r < p->rows; r++)
+            p->y[t * p->y_stride + r] = scalar_dot(p->w + r * p->cols, p->x + t * p->x_stride, p->cols);
+}
+
+static void head_panel_t(const HeadPanel *p)
+{
+    for (int64_t t = 0; t < p->T; t++)
+        for (int64_t r = 0; r < p->rows; r++)
+            for (int64_t i = 0; i < p->cols; i++)
+                p->y[t * p->y_stride + i] += p->x[t * p->x_stride + r] * p->w[r * p->cols + i];
+}
+
 void scalar_fill(Backend *b)
 {
     CpuKernels *k = &cpu_of(b)->kernels;
@@ -142,11 +157,15 @@ void scalar_fill(Backend *b)
     k->swiglu = swiglu;
     k->add = add;
     k->scale = scale_by;
+    k->head_panel = head_panel;
+    k->head_panel_t = head_panel_t;
 
     b->wants_quantized = cpu_wants_quantized;
     b->embed = cpu_embed;
     b->quantize_rows = cpu_quantize_rows;
     b->linear = cpu_linear;
+    b->heads_linear = cpu_heads_linear;
+    b->heads_linear_t = cpu_heads_linear_t;
     b->experts = cpu_experts;
     b->rms_norm = cpu_rms_norm;
     b->rope = cpu_rope;
@@ -156,4 +175,5 @@ void scalar_fill(Backend *b)
     b->swiglu = cpu_swiglu;
     b->add = cpu_add;
     b->scale = cpu_scale;
+    b->place = cpu_place;
 }

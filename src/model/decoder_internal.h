@@ -1,0 +1,64 @@
+// The decoder's own state, and what its files share. Symbols: T rows, H hidden, NH query heads, KV key/value heads, D head width.
+#ifndef DURE_DECODER_INTERNAL_H
+#define DURE_DECODER_INTERNAL_H
+
+#include "model/model.h"
+
+typedef struct MappedExperts {
+    ExpertSource source;
+    const Weights *weights;
+} MappedExperts;
+
+struct Decoder {
+    const Recipe *r;
+    const Weights *w;
+    Backend *b;
+    Ledger *ledger;
+    int64_t most_rows;
+    MappedExperts mapped;
+    ExpertSource *experts;
+
+    void *memory; // all of the following, in backend memory
+    size_t memory_bytes;
+    float *x;         // [T, H] residual stream
+    Rows in;          // [T, H] normed input of a block
+    Rows mid;         // [T, max(NH * D, widths of dense feed-forwards)] what o and down read
+    float *q;         // [T, NH * D]
+    float *k, *v;     // [T, KV * D]; latent attention: [T, kv_rank] the latent, [T, rope] the rotary key
+    Rows low;         // [T, q_rank] the latent query
+    float *absorbed;  // [T, NH, kv_rank + rope] queries against the latent
+    float *mixed;     // [T, NH, kv_rank] latents by their weights
+    float *gate, *up; // [T, widest dense feed-forward]
+    float *out;       // [T, H] a block's output
+    float *shared;    // [T, H]
+    float *scores;    // [T, E]
+    int32_t *ids;     // [T, K]
+    float *routes;    // [T, K]
+
+    int32_t *positions, *tokens; // [T], host
+    AttendSpan *spans;           // [T]
+    float *logits;               // device, then host: [most_logits, vocab]
+    float *host_logits;
+    int64_t most_logits;
+    float *seen; // host, for traces: [T, widest]
+};
+
+// The first T rows of `rows`, read from x and narrowed to n.
+static inline Rows rows_of(const Rows *rows, float *x, int64_t T, int64_t n)
+{
+    Rows view = *rows;
+    view.T = T, view.n = n, view.x = x;
+    return view;
+}
+
+// Integers of the rows, if any of the formats reads them.
+void decoder_quantize(Decoder *d, const Rows *x, const Matrix *const *matrices, int count);
+void decoder_norm(Decoder *d, float *y, const float *x, const float *gain, NormKind kind, int64_t rows, int64_t n);
+// A block's input: the residual stream, normed where the recipe norms it.
+Rows decoder_block_input(Decoder *d, const float *gain, NormKind kind, int64_t T);
+// x += residual_multiplier * norm(out)
+void decoder_add_block(Decoder *d, const float *gain, NormKind kind, int64_t T);
+// The attention block of a layer, over the first span_count of d->spans.
+void decoder_attention(Decoder *d, const Batch *batch, int64_t span_count, int64_t layer);
+
+#endif
