@@ -8,7 +8,7 @@ from conftest import ROOT, golden_parametrize
 from safetensors import safe_open
 from talker import COUNTING, VOCAB, write_talker, write_tokenizer
 
-FAMILIES = ("llama", "exaone4", "exaone_moe", "hyperclovax")
+FAMILIES = ("llama", "exaone4", "exaone_moe", "hyperclovax", "axk1", "solar_open", "vaetki")
 
 
 def prompts(case):
@@ -43,7 +43,7 @@ def test_logits_and_greedy_tokens_equal_the_reference(dure, case, tmp_path):
 def test_inner_states_equal_the_reference(dure, case, tmp_path):
     book = json.loads((case / "case.json").read_text())
     tolerance = book["tolerance"]
-    prompt = prompts(case)[book["traced_prompt"]]
+    prompt = prompts(case)[-1 if book["traced_prompt"] == "all" else book["traced_prompt"]]
     got = logits(dure, case, prompt["tokens"], tmp_path / "out.safetensors", "--cpu", "scalar", "--trace", "--chunk", "32",
                  "--greedy", "2")
     wanted = {name: value for name, value in prompt.items()
@@ -67,7 +67,7 @@ def test_the_last_row_is_the_last_row(dure, case, tmp_path):
     np.testing.assert_array_equal(last["logits"], every[-1:])
 
 
-@golden_parametrize("llama", "exaone_moe")
+@golden_parametrize("llama", "exaone_moe", "axk1", "vaetki")
 def test_chunks_and_threads_change_nothing(dure, case, tmp_path):
     prompt = prompts(case)[-1]
     runs = [logits(dure, case, prompt["tokens"], tmp_path / "out.safetensors", "--greedy", "8", *words)

@@ -124,7 +124,7 @@ def test_inspect_works_for_models_that_cannot_run(dure, tmp_path):
     dure("run", model, "x").refused("gpt5")
 
 
-@golden_parametrize("llama", "hyperclovax", "exaone4", "exaone_moe")
+@golden_parametrize("llama", "hyperclovax", "exaone4", "exaone_moe", "axk1", "solar_open", "vaetki")
 def test_inspect_knows_the_sizes_of_every_golden_case(dure, case):
     config = json.loads((case / "config.json").read_text())
     config = config.get("text_config", config)
