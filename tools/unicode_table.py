@@ -122,6 +122,16 @@ def ranges(points):
     return out
 
 
+def pages(flags):
+    """Of each page of 256 code points, and of the end: how many ranges end before it."""
+    out, ended = [0], 0
+    for c in range(0x110000):
+        ended += bool(flags[c]) and (c == 0x10FFFF or flags[c + 1] != flags[c])
+        if c % 256 == 255:
+            out.append(ended)
+    return out
+
+
 def main():
     u, pcre = Utf8proc(), Pcre2()
     sets, sets["INERT"] = normalisation(u)
@@ -147,6 +157,11 @@ def main():
     for i in range(0, len(rows), 5):
         out("    " + " ".join(rows[i:i + 5]) + "\n")
     out("};\nconst size_t unicode_range_count = sizeof(unicode_ranges) / sizeof(unicode_ranges[0]);\n\n")
+    numbers = [f"{n}," for n in pages(flags)]
+    out("const uint16_t unicode_pages[UNICODE_PAGES + 1] = {\n")
+    for i in range(0, len(numbers), 24):
+        out("    " + " ".join(numbers[i:i + 24]) + "\n")
+    out("};\n\n")
     out("const UnicodeMore unicode_more[] = {\n")
     for name in CATEGORIES:
         more = ranges(oniguruma_set(rf"\p{{{name}}}") - pcre.set_of(rf"\p{{{name}}}"))

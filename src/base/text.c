@@ -153,8 +153,19 @@ size_t utf8_put(char out[4], uint32_t c)
 
 bool utf8_valid(const char *text, size_t n)
 {
-    for (size_t at = 0; at < n;)
-        if (utf8_next(text, n, &at) == UTF8_BAD) return false;
+    const uint8_t *s = (const uint8_t *)text;
+    for (size_t at = 0; at < n;) {
+        uint64_t eight;
+        if (s[at] < 0x80 && at + 8 <= n && (memcpy(&eight, s + at, 8), !(eight & 0x8080808080808080u)))
+            at += 8;
+        else if (s[at] < 0x80)
+            at++;
+        else if (s[at] > 0xE0 && s[at] < 0xED && at + 3 <= n && (s[at + 1] & s[at + 2] & 0xC0) == 0x80 &&
+                 !((s[at + 1] | s[at + 2]) & 0x40))
+            at += 3; // most of Hangul and Han
+        else if (utf8_next(text, n, &at) == UTF8_BAD)
+            return false;
+    }
     return true;
 }
 

@@ -1,6 +1,6 @@
 // Byte-pair encoding: a piece becomes symbols, and of all neighbours that may merge the pair of least rank does, leftmost
 // first, until none is left. Short pieces are merged by scanning, long ones through a heap: n log n in the worst case.
-// A call that reads much text keeps the words that it saw lately, with the place in the output where their ids stand.
+// Words and parts of words that were seen lately are kept with their ids, from one call to the next.
 // The order of merges is that of Hugging Face `tokenizers`, so the ids are too, whatever the merges are.
 #include "text/tokenizer_internal.h"
 
@@ -9,188 +9,28 @@
 
 #include <stdlib.h>
 
-// ---- Merges --------------------------------------------------------------------------------------------------------
+// ---- Work ----------------------------------------------------------------------------------------------------------
 
-static size_t slot_of(uint64_t pair)
-{
-    return (size_t)((pair * 0x9E3779B97F4A7C15u) >> 24);
-}
+enum { SHORT = 64, APART = 16, CACHE_BITS = 12, KEPT_SYMBOLS = 1 << 16 };
 
-Err merges_new(Merges *out, size_t count)
-{
-    size_t slots = 64;
-    while (slots < count + count / 2) slots *= 2;
-    *out = (Merges){ .mask = slots - 1 };
-    out->slots = malloc(slots * sizeof *out->slots);
-    out->result = malloc((count ? count : 1) * sizeof *out->result);
-    out->pairs = malloc((count ? count : 1) * sizeof *out->pairs);
-    if (!out->slots || !out->result || !out->pairs) {
-        merges_free(out);
-        return err_memory("the tokenizer's merges");
-    }
-    for (size_t i = 0; i < slots; i++) out->slots[i] = (MergeSlot){ .pair = UINT64_MAX, .rank = NO_RANK };
-    return OK;
-}
+// What a cache line's key is. A part of a piece is not looked up as a whole under ignore_merges, so it is kept apart.
+typedef enum KeyKind { KEY_NONE, KEY_PIECE, KEY_PART } KeyKind;
 
-void merges_put(Merges *m, uint32_t left, uint32_t right, uint32_t result)
-{
-    uint64_t pair = (uint64_t)left << 32 | right;
-    size_t i = slot_of(pair) & m->mask;
-    while (m->slots[i].pair != UINT64_MAX && m->slots[i].pair != pair) i = (i + 1) & m->mask;
-    m->result[m->count] = result;
-    m->pairs[m->count] = pair;
-    m->slots[i] = (MergeSlot){ .pair = pair, .rank = m->count++ };
-}
+// Words and parts of words that were seen lately, with their ids: two cache lines of the machine each.
+typedef struct Word {
+    uint8_t kind, bytes, count;
+    char key[45];
+    int32_t id[20];
+} Word;
 
-static inline uint32_t merges_rank(const Merges *m, uint32_t left, uint32_t right)
-{
-    uint64_t pair = (uint64_t)left << 32 | right;
-    for (size_t i = slot_of(pair) & m->mask;; i = (i + 1) & m->mask) {
-        if (m->slots[i].pair == pair) return m->slots[i].rank;
-        if (m->slots[i].pair == UINT64_MAX) return NO_RANK;
-    }
-}
-
-void merges_skip(Merges *m, uint32_t left, uint32_t right, uint32_t result)
-{
-    m->pairs[m->count] = (uint64_t)left << 32 | right;
-    m->result[m->count++] = result;
-}
-
-void merges_forbid(Merges *m, uint32_t result)
-{
-    for (size_t i = 0; i <= m->mask; i++) {
-        MergeSlot *slot = &m->slots[i];
-        if (slot->pair != UINT64_MAX && slot->rank != NO_RANK && m->result[slot->rank] == result) slot->rank = NO_RANK;
-    }
-    for (size_t i = 0; m->byte_ranks && i < 65536; i++)
-        if (m->byte_ranks[i] != NO_RANK && m->result[m->byte_ranks[i]] == result) m->byte_ranks[i] = NO_RANK;
-}
-
-Err merges_finish(Merges *m, const int32_t byte_id[256])
-{
-    if (!byte_id) return OK;
-    m->byte_ranks = malloc(65536 * sizeof *m->byte_ranks);
-    if (!m->byte_ranks) return err_memory("the tokenizer's merges");
-    for (uint32_t i = 0; i < 65536; i++) {
-        int32_t left = byte_id[i >> 8], right = byte_id[i & 255];
-        m->byte_ranks[i] = left < 0 || right < 0 ? NO_RANK : merges_rank(m, (uint32_t)left, (uint32_t)right);
-    }
-    return OK;
-}
-
-// ---- Where nothing joins -------------------------------------------------------------------------------------------
-//
-// A merge (l, r) crosses one border: that between the last symbol of l and the first of r. So a border between symbols
-// a b | c d can only be crossed if some merge has these at its border, or fewer where l or r is a single symbol. A filter
-// over all merges' borders tells where a piece falls apart for certain: the parts are encoded on their own, in linear time,
-// and joined give the ids of the whole.
-
-// The outermost symbols of what an id stands for. The two are the same if it is a single symbol; NO_RANK: not known.
-typedef struct Edges {
-    uint32_t first[2], last[2];
-    bool single;
-} Edges;
-
-static inline size_t border_bit(uint32_t a, uint32_t b, uint32_t c, uint32_t d, size_t mask)
-{
-    uint64_t left = ((uint64_t)a << 32 | b) * 0x9E3779B97F4A7C15u,
-             right = ((uint64_t)c << 32 | d) * 0xC2B2AE3D27D4EB4Fu;
-    uint64_t h = (left ^ (right >> 29 | right << 35)) * 0xD6E8FEB86659FD93u;
-    return (size_t)(h >> 32) & mask;
-}
-
-static inline bool border_known(const Merges *m, uint32_t a, uint32_t b, uint32_t c, uint32_t d)
-{
-    size_t bit = border_bit(a, b, c, d, m->border_mask);
-    return m->borders[bit / 64] >> (bit % 64) & 1;
-}
-
-// Whether some merge may cross the border behind symbol i. A pair of symbols that merges has a rank.
-static inline bool may_join(const Merges *m, const uint32_t *id, const uint32_t *rank, size_t n, size_t i)
-{
-    if (rank[i] != NO_RANK) return true;
-    bool before = i > 0, behind = i + 2 < n;
-    return (before && border_known(m, id[i - 1], id[i], id[i + 1], NO_RANK)) ||
-           (behind && border_known(m, NO_RANK, id[i], id[i + 1], id[i + 2])) ||
-           (before && behind && border_known(m, id[i - 1], id[i], id[i + 1], id[i + 2]));
-}
-
-static bool edges_equal(const Edges *a, const Edges *b)
-{
-    return a->single == b->single && !memcmp(a->first, b->first, sizeof a->first) &&
-           !memcmp(a->last, b->last, sizeof a->last);
-}
-
-// Notes the border of a merge and what its result's edges are. False: an id stands for more than one sequence of symbols, or
-// for one that is not known yet, so that borders say nothing.
-static bool note_border(Merges *m, Edges *edges, uint32_t left, uint32_t right, uint32_t result)
-{
-    const Edges *l = &edges[left], *r = &edges[right];
-    if (l->first[0] == NO_RANK || r->first[0] == NO_RANK) return false;
-    uint32_t a = l->single ? NO_RANK : l->last[0], d = r->single ? NO_RANK : r->first[1];
-    size_t bit = border_bit(a, l->last[1], r->first[0], d, m->border_mask);
-    m->borders[bit / 64] |= 1ull << (bit % 64);
-    Edges e = { { l->first[0], l->single ? r->first[0] : l->first[1] },
-                { r->single ? l->last[1] : r->last[0], r->last[1] },
-                false };
-    if (edges[result].first[0] != NO_RANK && !edges_equal(&edges[result], &e)) return false;
-    edges[result] = e;
-    return true;
-}
-
-Err merges_borders(Merges *m, const bool *symbol, uint32_t size)
-{
-    Edges *edges = calloc(size ? size : 1, sizeof *edges);
-    size_t bits = 4096;
-    while (bits < (size_t)m->count * 8) bits *= 2;
-    m->borders = calloc(bits / 64, sizeof *m->borders);
-    if (!edges || !m->borders) {
-        free(edges);
-        return err_memory("the tokenizer's merges");
-    }
-    m->border_mask = bits - 1;
-    for (uint32_t i = 0; i < size; i++)
-        edges[i] = symbol[i] ? (Edges){ { i, i }, { i, i }, true }
-                             : (Edges){ { NO_RANK, NO_RANK }, { NO_RANK, NO_RANK }, false };
-    bool good = true;
-    for (uint32_t i = 0; i < m->count && good; i++)
-        good = note_border(m, edges, (uint32_t)(m->pairs[i] >> 32), (uint32_t)m->pairs[i], m->result[i]);
-    free(edges);
-    free(m->pairs);
-    m->pairs = NULL;
-    if (good) return OK;
-    free(m->borders);
-    m->borders = NULL;
-    return OK;
-}
-
-void merges_free(Merges *m)
-{
-    free(m->borders);
-    free(m->pairs);
-    free(m->slots);
-    free(m->result);
-    free(m->byte_ranks);
-    *m = (Merges){ 0 };
-}
-
-// ---- Work of one call ----------------------------------------------------------------------------------------------
-
-enum { SHORT = 64, APART = 16, CACHED_BYTES = 28, CACHE_LINES = 4096, CACHE_FROM = 2048 };
-
-// A word seen lately. Its ids stand in the output from `at` on.
-typedef struct CacheLine {
-    size_t at;
-    uint32_t count;
-    uint32_t bytes; // 0: empty
-    char word[CACHED_BYTES];
-} CacheLine;
+enum { KEY_BYTES = sizeof((Word *)0)->key, KEY_IDS = COUNT(((Word *)0)->id) };
 
 struct BpeWork {
-    CacheLine *cache; // NULL: not worth it
-    uint32_t *id;     // symbols of the piece in hand
-    uint32_t *rank;   // of the pair that begins here; NO_RANK: none
+    Word *cache;       // [1 << CACHE_BITS]
+    uint32_t *symbols; // of the piece in hand, where they are not its bytes
+    size_t symbol_capacity;
+    uint32_t *id;   // symbols of the part in hand
+    uint32_t *rank; // of the pair that begins here; NO_RANK: none
     uint32_t *next, *prev;
     size_t capacity;
     uint64_t *heap; // rank << 32 | position, least first
@@ -198,11 +38,11 @@ struct BpeWork {
     Buf text;
 };
 
-Err bpe_work_new(BpeWork **out, size_t text_bytes)
+Err bpe_work_new(BpeWork **out)
 {
     BpeWork *w = calloc(1, sizeof *w);
-    if (w && text_bytes >= CACHE_FROM) w->cache = calloc(CACHE_LINES, sizeof *w->cache);
-    if (!w || (text_bytes >= CACHE_FROM && !w->cache)) {
+    if (w) w->cache = calloc((size_t)1 << CACHE_BITS, sizeof *w->cache);
+    if (!w || !w->cache) {
         free(w);
         return err_memory("tokenizing");
     }
@@ -210,18 +50,39 @@ Err bpe_work_new(BpeWork **out, size_t text_bytes)
     return OK;
 }
 
+void bpe_work_trim(BpeWork *w)
+{
+    if (w->symbol_capacity > KEPT_SYMBOLS) {
+        free(w->symbols);
+        w->symbols = NULL;
+        w->symbol_capacity = 0;
+    }
+    if (w->capacity > KEPT_SYMBOLS) {
+        free(w->id);
+        w->id = NULL;
+        w->capacity = 0;
+    }
+    if (w->heap_capacity > KEPT_SYMBOLS) {
+        free(w->heap);
+        w->heap = NULL;
+        w->heap_capacity = 0;
+    }
+    if (w->text.capacity > KEPT_SYMBOLS) buf_free(&w->text);
+}
+
 void bpe_work_free(BpeWork *w)
 {
     if (!w) return;
     free(w->cache);
+    free(w->symbols);
     free(w->id);
     free(w->heap);
     buf_free(&w->text);
     free(w);
 }
 
-// Room for n symbols; all four arrays lie in one block.
-static bool work_room(BpeWork *w, size_t n)
+// Room for n symbols of a part; all four arrays lie in one block.
+static bool part_room(BpeWork *w, size_t n)
 {
     if (n <= w->capacity) return true;
     if (n > UINT32_MAX - 1) return false;
@@ -229,8 +90,59 @@ static bool work_room(BpeWork *w, size_t n)
     free(w->id);
     w->id = malloc(capacity * 4 * sizeof *w->id);
     w->capacity = w->id ? capacity : 0;
-    w->rank = w->id + capacity, w->next = w->rank + capacity, w->prev = w->next + capacity;
+    w->rank = w->id + w->capacity, w->next = w->rank + w->capacity, w->prev = w->next + w->capacity;
     return w->id != NULL;
+}
+
+static bool symbol_room(BpeWork *w, size_t n)
+{
+    if (n <= w->symbol_capacity) return true;
+    if (n > UINT32_MAX - 1) return false;
+    free(w->symbols);
+    w->symbols = malloc((n + 256) * sizeof *w->symbols);
+    w->symbol_capacity = w->symbols ? n + 256 : 0;
+    return w->symbols != NULL;
+}
+
+static bool ids_room(Ids *ids, size_t more)
+{
+    if (more <= ids->capacity - ids->n) return true;
+    if (more > SIZE_MAX / 8 - ids->n) return false;
+    size_t capacity = ids->n + more > ids->capacity * 2 ? ids->n + more + 64 : ids->capacity * 2;
+    int32_t *at = realloc(ids->at, capacity * sizeof *at);
+    if (!at) return false;
+    ids->at = at;
+    ids->capacity = capacity;
+    return true;
+}
+
+// ---- Words seen lately ---------------------------------------------------------------------------------------------
+
+static Word *word_of(BpeWork *w, KeyKind kind, const void *key, size_t bytes)
+{
+    return &w->cache[XXH3_64bits_withSeed(key, bytes, kind) >> (64 - CACHE_BITS)];
+}
+
+static bool word_is(const Word *word, KeyKind kind, const void *key, size_t bytes)
+{
+    return word->kind == kind && word->bytes == bytes && !memcmp(word->key, key, bytes);
+}
+
+static void word_keep(Word *word, KeyKind kind, const void *key, size_t bytes, const int32_t *id, size_t count)
+{
+    if (count > KEY_IDS) return;
+    word->kind = (uint8_t)kind, word->bytes = (uint8_t)bytes, word->count = (uint8_t)count;
+    memcpy(word->key, key, bytes);
+    if (count) memcpy(word->id, id, count * sizeof *id);
+}
+
+static bool word_put(const Word *word, Ids *out)
+{
+    if (!ids_room(out, KEY_IDS)) return false;
+    memcpy(out->at + out->n, word->id, 4 * sizeof *word->id); // fixed numbers are faster
+    if (word->count > 4) memcpy(out->at + out->n + 4, word->id + 4, sizeof word->id - 4 * sizeof *word->id);
+    out->n += word->count;
+    return true;
 }
 
 // ---- Symbols -------------------------------------------------------------------------------------------------------
@@ -247,6 +159,11 @@ static size_t symbols_of_bytes(const Tokenizer *t, Str piece, uint32_t *id)
         id[n++] = (uint32_t)(unknown ? t->unk : found);
     }
     return n;
+}
+
+static int32_t char_entry(const Tokenizer *t, uint32_t c)
+{
+    return c != UTF8_BAD && t->char_id[c / 256] ? t->char_id[c / 256][c % 256] : -1;
 }
 
 // One character's symbol by its text; the prefix goes before all but the first, the suffix behind the last. -1: no entry.
@@ -280,9 +197,13 @@ static size_t symbols_of_text(const Tokenizer *t, BpeWork *w, Str piece, uint32_
     bool unknown = false;
     for (size_t at = 0; at < piece.n;) {
         size_t begin = at;
-        utf8_next(piece.at, piece.n, &at);
-        Str text;
-        int32_t found = symbol_of_char(t, w, (Str){ piece.at + begin, at - begin }, begin == 0, at == piece.n, &text);
+        uint32_t c = utf8_next(piece.at, piece.n, &at);
+        Str text = { piece.at + begin, at - begin };
+        int32_t found;
+        if (t->char_id)
+            found = char_entry(t, c);
+        else
+            found = symbol_of_char(t, w, text, begin == 0, at == piece.n, &text);
         if (found >= 0) {
             if (unknown) id[n++] = (uint32_t)t->unk;
             unknown = false;
@@ -412,40 +333,17 @@ static bool merge_long(const Merges *m, BpeWork *w, uint32_t *id, uint32_t *rank
     return true;
 }
 
-#define PART_ENDS (NO_RANK - 1) // in place of a rank: no merge crosses the border behind this symbol
-
-static bool merge_part(const Merges *m, BpeWork *w, size_t begin, size_t end, size_t *kept)
+// Merges the part that lies in w->id, with ranks in w->rank, and appends what is left of it.
+static bool merge_part(const Merges *m, BpeWork *w, size_t n, Ids *out)
 {
-    size_t n = end - begin;
-    w->rank[end - 1] = NO_RANK;
+    w->rank[n - 1] = NO_RANK;
     if (n <= SHORT)
-        n = merge_short(m, w->id + begin, w->rank + begin, n);
-    else if (!merge_long(m, w, w->id + begin, w->rank + begin, &n))
+        n = merge_short(m, w->id, w->rank, n);
+    else if (!merge_long(m, w, w->id, w->rank, &n))
         return false;
-    memmove(w->id + *kept, w->id + begin, n * sizeof *w->id);
-    *kept += n;
-    return true;
-}
-
-// Merges all symbols, part by part where the piece certainly falls apart.
-static bool merge_all(const Merges *m, BpeWork *w, size_t *count)
-{
-    size_t n = *count, begin = 0, kept = 0;
-    if (!n) return true;
-    if (n <= APART || !m->borders) {
-        *count = 0;
-        return merge_part(m, w, 0, n, count);
-    }
-    // All borders are judged before any symbol changes.
-    for (size_t i = 0; i + 1 < n; i++)
-        if (!may_join(m, w->id, w->rank, n, i)) w->rank[i] = PART_ENDS;
-    w->rank[n - 1] = PART_ENDS;
-    for (size_t i = 0; i < n; i++) {
-        if (w->rank[i] != PART_ENDS) continue;
-        if (!merge_part(m, w, begin, i + 1, &kept)) return false;
-        begin = i + 1;
-    }
-    *count = kept;
+    if (!ids_room(out, n)) return false;
+    memcpy(out->at + out->n, w->id, n * sizeof *w->id);
+    out->n += n;
     return true;
 }
 
@@ -475,72 +373,145 @@ static bool whole_entry(const Tokenizer *t, Str piece, int32_t *out)
     return good;
 }
 
-static bool ids_room(Ids *ids, size_t more)
+static bool put_id(Ids *out, int32_t id)
 {
-    if (more <= ids->capacity - ids->n) return true;
-    if (more > SIZE_MAX / 8 - ids->n) return false;
-    size_t capacity = ids->n + more > ids->capacity * 2 ? ids->n + more + 64 : ids->capacity * 2;
-    int32_t *at = realloc(ids->at, capacity * sizeof *at);
-    if (!at) return false;
-    ids->at = at;
-    ids->capacity = capacity;
+    if (!ids_room(out, 1)) return false;
+    out->at[out->n++] = id;
     return true;
 }
 
-static bool append(Ids *out, const uint32_t *id, size_t n)
+// A part whose symbols are its bytes.
+static bool encode_bytes(const Tokenizer *t, BpeWork *w, Str part, Ids *out)
 {
-    if (!ids_room(out, n)) return false;
-    for (size_t i = 0; i < n; i++) out->at[out->n + i] = (int32_t)id[i];
-    out->n += n;
-    return true;
+    const uint8_t *b = (const uint8_t *)part.at;
+    if (part.n == 1) return put_id(out, t->byte_id[b[0]]);
+    if (!part_room(w, part.n)) return false;
+    for (size_t i = 0; i < part.n; i++) w->id[i] = (uint32_t)t->byte_id[b[i]];
+    for (size_t i = 0; i + 1 < part.n; i++) w->rank[i] = t->merges.byte_ranks[b[i] << 8 | b[i + 1]];
+    return merge_part(&t->merges, w, part.n, out);
 }
 
-// Symbols of the piece with the ranks of their pairs, in w->id and w->rank.
-static bool begin_symbols(const Tokenizer *t, BpeWork *w, Str piece, size_t *count)
+static bool encode_symbols(const Tokenizer *t, BpeWork *w, const uint32_t *symbol, size_t n, Ids *out)
 {
-    bool bytes = t->byte_level && !t->through_text;
-    size_t room = piece.n + 1;
-    if (!bytes) room += t->suffix.n + (t->byte_fallback ? piece.n * t->prefix.n : 0);
-    if (!work_room(w, room)) return false;
-    size_t n = bytes ? symbols_of_bytes(t, piece, w->id) : symbols_of_text(t, w, piece, w->id);
-    if (bytes && n == piece.n && t->every_byte) {
-        const uint8_t *b = (const uint8_t *)piece.at;
-        for (size_t i = 0; i + 1 < n; i++) w->rank[i] = t->merges.byte_ranks[b[i] << 8 | b[i + 1]];
-    } else {
-        for (size_t i = 0; i + 1 < n; i++) w->rank[i] = merges_rank(&t->merges, w->id[i], w->id[i + 1]);
+    if (n == 1) return put_id(out, (int32_t)symbol[0]);
+    if (!part_room(w, n)) return false;
+    memcpy(w->id, symbol, n * sizeof *symbol);
+    for (size_t i = 0; i + 1 < n; i++) w->rank[i] = merges_rank(&t->merges, symbol[i], symbol[i + 1]);
+    return merge_part(&t->merges, w, n, out);
+}
+
+static bool bytes_by_part(const Tokenizer *t, BpeWork *w, Str piece, Ids *out)
+{
+    for (size_t begin = 0, end; begin < piece.n; begin = end) {
+        end = merges_part_of_bytes(&t->merges, piece, begin);
+        if (!encode_bytes(t, w, (Str){ piece.at + begin, end - begin }, out)) return false;
     }
-    if (n) w->rank[n - 1] = NO_RANK;
-    *count = n;
-    return !w->text.failed;
+    return true;
 }
 
-static bool encode(const Tokenizer *t, BpeWork *w, Str piece, Ids *out)
+static bool symbols_by_part(const Tokenizer *t, BpeWork *w, size_t n, Ids *out)
+{
+    for (size_t begin = 0, end; begin < n; begin = end) {
+        end = merges_part_of_ids(&t->merges, w->symbols, n, begin);
+        if (!encode_symbols(t, w, w->symbols + begin, end - begin, out)) return false;
+    }
+    return true;
+}
+
+// A piece whose symbols are not just its bytes.
+static bool encode_text(const Tokenizer *t, BpeWork *w, Str piece, Ids *out)
+{
+    Buf text = { 0 };
+    bool bytes = t->byte_level && !t->through_text;
+    bool good = !t->through_text || in_alphabet(&piece, &text);
+    size_t room = piece.n + 1, n = 0;
+    if (!bytes) room += t->suffix.n + (t->byte_fallback ? piece.n * t->prefix.n : 0);
+    good = good && symbol_room(w, room);
+    if (good) n = bytes ? symbols_of_bytes(t, piece, w->symbols) : symbols_of_text(t, w, piece, w->symbols);
+    buf_free(&text);
+    return good && !w->text.failed && symbols_by_part(t, w, n, out);
+}
+
+static bool encode_part(const Tokenizer *t, BpeWork *w, Str part, Ids *out)
+{
+    if (!t->every_byte || t->through_text) return encode_text(t, w, part, out);
+    return part.n <= APART ? encode_bytes(t, w, part, out) : bytes_by_part(t, w, part, out);
+}
+
+// ---- Words in a piece ----------------------------------------------------------------------------------------------
+//
+// Where a word begins inside a piece a border is likely that no merge crosses. What lies between such borders is short and comes
+// again, so it is worth to be kept.
+
+// Whether no merge can cross the border before `at`, where all characters around it are entries (an unknown one may wait).
+static bool parts_at(const Tokenizer *t, Str piece, size_t at)
+{
+    uint32_t left[EDGE], right[EDGE];
+    unsigned x = 0, y = 0;
+    const bool bytes = t->every_byte && !t->through_text;
+    for (size_t i = at; x < EDGE && i; x++) {
+        do i--;
+        while (!bytes && i && ((uint8_t)piece.at[i] & 0xC0) == 0x80);
+        size_t next = i;
+        left[x] = bytes ? (uint8_t)piece.at[i] : (uint32_t)char_entry(t, utf8_next(piece.at, piece.n, &next));
+        if (left[x] == (uint32_t)-1) return false;
+    }
+    for (size_t i = at; y < EDGE && i < piece.n; y++) {
+        right[y] = bytes ? (uint8_t)piece.at[i++] : (uint32_t)char_entry(t, utf8_next(piece.at, piece.n, &i));
+        if (right[y] == (uint32_t)-1) return false;
+    }
+    return !merges_may_cross(&t->merges, left, x, right, y);
+}
+
+// Bytes of the blank or U+2581 at `at`; 0: another character.
+static size_t blank_at(Str piece, size_t at)
+{
+    if (piece.at[at] == ' ') return 1;
+    return piece.at[at] == '\xE2' && at + 3 <= piece.n && !memcmp(piece.at + at, "\u2581", 3) ? 3 : 0;
+}
+
+// Some vocabularies join a blank to what follows, others to what is before it.
+static size_t word_end(const Tokenizer *t, Str piece, size_t begin)
+{
+    for (size_t i = begin; i < piece.n; i++) {
+        size_t blank = blank_at(piece, i);
+        if (!blank) continue;
+        if (i > begin && parts_at(t, piece, i)) return i;
+        i += blank;
+        if (i < piece.n && !blank_at(piece, i) && parts_at(t, piece, i)) return i;
+        i--;
+    }
+    return piece.n;
+}
+
+static bool cached(const Tokenizer *t, BpeWork *w, KeyKind kind, Str text, Ids *out,
+                   bool (*encode)(const Tokenizer *t, BpeWork *w, Str text, Ids *out))
+{
+    if (text.n > KEY_BYTES || text.n < 2) return encode(t, w, text, out);
+    Word *word = word_of(w, kind, text.at, text.n);
+    if (word_is(word, kind, text.at, text.n)) return word_put(word, out);
+    size_t at = out->n;
+    if (!encode(t, w, text, out)) return false;
+    word_keep(word, kind, text.at, text.n, out->at + at, out->n - at);
+    return true;
+}
+
+static bool encode_piece(const Tokenizer *t, BpeWork *w, Str piece, Ids *out)
 {
     int32_t whole;
     if (!whole_entry(t, piece, &whole)) return false;
-    if (whole >= 0) return append(out, &(uint32_t){ (uint32_t)whole }, 1);
-    Buf text = { 0 };
-    size_t n = 0;
-    bool good = !t->through_text || in_alphabet(&piece, &text);
-    good = good && begin_symbols(t, w, piece, &n);
-    buf_free(&text);
-    good = good && merge_all(&t->merges, w, &n);
-    return good && append(out, w->id, n);
+    if (whole >= 0) return put_id(out, whole);
+    bool words = t->merges.borders.near && (t->char_id || (t->every_byte && !t->through_text));
+    for (size_t begin = 0, end; begin < piece.n; begin = end) {
+        end = words ? word_end(t, piece, begin) : piece.n;
+        Str part = { piece.at + begin, end - begin };
+        if (!(part.n < piece.n ? cached(t, w, KEY_PART, part, out, encode_part) : encode_part(t, w, part, out)))
+            return false;
+    }
+    return true;
 }
 
 bool bpe_piece(const Tokenizer *t, BpeWork *w, Str piece, Ids *out)
 {
-    if (!w->cache || piece.n > CACHED_BYTES || piece.n < 2) return encode(t, w, piece, out);
-    CacheLine *line = &w->cache[XXH3_64bits(piece.at, piece.n) % CACHE_LINES];
-    if (line->bytes == piece.n && !memcmp(line->word, piece.at, piece.n)) {
-        if (!ids_room(out, line->count)) return false;
-        for (size_t i = 0; i < line->count; i++) out->at[out->n + i] = out->at[line->at + i];
-        out->n += line->count;
-        return true;
-    }
-    size_t at = out->n;
-    if (!encode(t, w, piece, out)) return false;
-    *line = (CacheLine){ .at = at, .count = (uint32_t)(out->n - at), .bytes = (uint32_t)piece.n };
-    memcpy(line->word, piece.at, piece.n);
-    return true;
+    return cached(t, w, KEY_PIECE, piece, out, encode_piece);
 }

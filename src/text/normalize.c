@@ -26,6 +26,12 @@ void marked_put(MarkedBuf *out, const char *at, size_t n, const uint8_t *mark)
     if (out->marked) buf_put(&out->mark, mark, n);
 }
 
+void marked_free(MarkedBuf *b)
+{
+    buf_free(&b->text);
+    buf_free(&b->mark);
+}
+
 static uint8_t any_mark(Marked in, size_t begin, size_t end)
 {
     return in.mark && memchr(in.mark + begin, 1, end - begin) ? 1 : 0;
@@ -120,10 +126,38 @@ static bool normalise_chunk(Marked in, size_t begin, size_t end, Form form, Buf 
     return true;
 }
 
-// The quick answer for most text: ASCII, and in the composed forms the syllables of Hangul.
 static inline uint32_t flags_of(uint32_t c)
 {
     return c < 0x80 ? 0 : unicode_flags(c);
+}
+
+// Characters of three bytes that are simple in the composed forms, and for which libutf8proc is right: syllables of Hangul,
+// the first block of ideographs.
+static inline bool simple_triple(const uint8_t *s)
+{
+    uint32_t c = (s[0] & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu);
+    return (s[0] & 0xF0) == 0xE0 && (c - 0xAC00 < 11172 || c - 0x4E00 < 0x5200);
+}
+
+// Where the run of quite simple characters ends that begins at `at`: the quick way over most text. *last: its last character.
+static size_t simple_run(Str text, size_t at, bool composed, size_t *last)
+{
+    const uint8_t *s = (const uint8_t *)text.at;
+    size_t begin = at;
+    for (;;) {
+        for (uint64_t eight; at + 8 <= text.n; at += 8) {
+            memcpy(&eight, s + at, 8);
+            if (eight & 0x8080808080808080u) break;
+        }
+        while (at < text.n && s[at] < 0x80) at++;
+        if (at > begin) *last = at - 1;
+        begin = at;
+        if (composed)
+            while (at + 3 <= text.n && simple_triple(s + at)) at += 3;
+        if (at == begin) return at;
+        *last = at - 3;
+        begin = at;
+    }
 }
 
 Err normalise_form(const Normaliser *self, Marked in, RegexRun *regexes, MarkedBuf *out)
@@ -135,6 +169,8 @@ Err normalise_form(const Normaliser *self, Marked in, RegexRun *regexes, MarkedB
     size_t base = SIZE_MAX;         // where the last starter begins that what follows may join; none: SIZE_MAX
     bool good = true, open = false; // open: a chunk from `base` (or from `done`) is being gathered
     for (size_t at = 0; at < in.text.n && good;) {
+        if (!open) at = simple_run(in.text, at, form.compose, &base);
+        if (at == in.text.n) break;
         size_t begin = at;
         uint32_t flags = flags_of(utf8_next(in.text.at, in.text.n, &at));
         if (flags & self->form) {

@@ -12,10 +12,10 @@ bool run_next(Run *run, const Step *step, Str piece)
     const size_t next = step ? (size_t)(step - run->t->steps) + 1 : 0; // without steps there is no array to point into
     if (next < run->t->step_count) return run->t->steps[next].apply(run, &run->t->steps[next], piece);
     if (run->t->unigram) {
-        run->err = unigram_piece(run->t, &run->unigram, piece, run->out);
+        run->err = unigram_piece(run->t, &run->work->unigram, piece, run->out);
         return !run->err.code;
     }
-    if (bpe_piece(run->t, run->bpe, piece, run->out)) return true;
+    if (bpe_piece(run->t, run->work->bpe, piece, run->out)) return true;
     run->err = err_memory("tokenizing");
     return false;
 }
@@ -24,7 +24,7 @@ bool run_next(Run *run, const Step *step, Str piece)
 
 int find_regex(Run *run, const Step *step, Str piece, size_t from, size_t *begin, size_t *end)
 {
-    int found = regex_find(step->regex, run->regexes, piece, from, begin, end);
+    int found = regex_find(step->regex, run->work->regexes, piece, from, begin, end);
     if (found < 0)
         run->err = err(ERR_LIMIT, "%s: a regex of the pre-tokeniser needs too many steps on this text", run->t->source);
     return found;
@@ -166,6 +166,8 @@ bool step_metaspace(Run *run, const Step *step, Str piece)
     Str mark = step->text;
     bool begins = piece.at[0] == ' ' || (piece.n >= mark.n && !memcmp(piece.at, mark.at, mark.n));
     bool wanted = step->prepend == PREPEND_ALWAYS || (step->prepend == PREPEND_FIRST && piece.at == run->text_begin);
+    if ((!wanted || begins) && !memchr(piece.at, ' ', piece.n))
+        return step->split ? step_split(run, step, piece) : run_next(run, step, piece);
     if (wanted && !begins) buf_put(&text, mark.at, mark.n);
     for (size_t i = 0; i < piece.n; i++) {
         if (piece.at[i] == ' ')

@@ -6,6 +6,7 @@
 // guarded token is tested where it is found, whatever happened to the text before.
 #include "text/tokenizer_internal.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 int32_t tokenizer_size(const Tokenizer *t)
@@ -39,6 +40,7 @@ Err tokenizer_guard(Tokenizer *t, int32_t id)
     if (!is_known(t, id) || (t->tokens[id].flags & (TOKEN_ADDED | TOKEN_GUARDED)) != TOKEN_ADDED) return OK;
     t->tokens[id].flags |= TOKEN_GUARDED;
     merges_forbid(&t->merges, (uint32_t)id); // nor does text become it by merging
+    kept_clear(t->kept);                     // words remember what they became
     return OK;
 }
 
@@ -72,9 +74,9 @@ static bool encode_between(Run *run, Marked text)
         if (run->text_begin) run->text_begin = text.text.at;
         return encode_normalised(run, text);
     }
-    run->err = normalise_all(run->t, text, run->regexes, &run->normal, &run->spare);
+    run->err = normalise_all(run->t, text, run->work->regexes, &run->work->normal, &run->work->spare);
     if (run->err.code) return false;
-    Marked normal = marked_view(&run->normal);
+    Marked normal = marked_view(&run->work->normal);
     if (run->text_begin) run->text_begin = normal.text.at;
     return encode_normalised(run, normal);
 }
@@ -139,6 +141,60 @@ static Err put_all(Ids *out, const int32_t *ids, size_t n)
     return e;
 }
 
+// ---- Work ----------------------------------------------------------------------------------------------------------
+
+enum { KEPT_TEXT = 1 << 18 }; // bytes of a buffer that is kept
+
+static void work_free(Work *w)
+{
+    if (!w) return;
+    regex_run_free(w->regexes);
+    bpe_work_free(w->bpe);
+    unigram_work_free(w->unigram);
+    marked_free(&w->normal);
+    marked_free(&w->spare);
+    free(w);
+}
+
+void kept_clear(Kept *kept)
+{
+    for (int i = 0; i < KEPT_WORKS; i++) work_free(atomic_exchange(&kept->work[i], NULL));
+}
+
+static Err work_take(const Tokenizer *t, Work **out)
+{
+    for (int i = 0; i < KEPT_WORKS; i++)
+        if ((*out = atomic_exchange(&t->kept->work[i], NULL))) return OK;
+    Work *w = calloc(1, sizeof *w);
+    if (!w) return err_memory("tokenizing");
+    Err e = regex_run_new(&w->regexes);
+    if (!e.code && !t->unigram) e = bpe_work_new(&w->bpe);
+    if (e.code)
+        work_free(w);
+    else
+        *out = w;
+    return e;
+}
+
+// Leaves the work to later calls, without what one long text took.
+static void work_leave(const Tokenizer *t, Work *w, size_t text_bytes)
+{
+    if (w->bpe) bpe_work_trim(w->bpe);
+    if (text_bytes > KEPT_TEXT) {
+        unigram_work_free(w->unigram);
+        w->unigram = NULL;
+    }
+    if (w->normal.text.capacity > KEPT_TEXT || w->normal.mark.capacity > KEPT_TEXT) marked_free(&w->normal);
+    if (w->spare.text.capacity > KEPT_TEXT || w->spare.mark.capacity > KEPT_TEXT) marked_free(&w->spare);
+    for (int i = 0; w && i < KEPT_WORKS; i++) {
+        Work *empty = NULL;
+        if (atomic_compare_exchange_strong(&t->kept->work[i], &empty, w)) w = NULL;
+    }
+    work_free(w);
+}
+
+// ---- The whole -----------------------------------------------------------------------------------------------------
+
 Err tokenize(const Tokenizer *t, Str text, const TokenizeOptions *options, Ids *out)
 {
     static const TokenizeOptions none = { 0 };
@@ -147,8 +203,8 @@ Err tokenize(const Tokenizer *t, Str text, const TokenizeOptions *options, Ids *
     MarkedBuf whole = { 0 };
     if (text.n >= UINT32_MAX) return err(ERR_LIMIT, "the text to tokenize has 4 GiB or more; cut it");
     Marked in = { .text = text };
-    Err e = OK;
-    if (run.options->message_count) {
+    Err e = work_take(t, &run.work);
+    if (!e.code && run.options->message_count) {
         e = mark_messages(&marks, text, run.options);
         in.mark = (const uint8_t *)marks.at;
     }
@@ -156,20 +212,14 @@ Err tokenize(const Tokenizer *t, Str text, const TokenizeOptions *options, Ids *
         e = repair(in, &whole);
         in = marked_view(&whole);
     }
-    if (!e.code) e = regex_run_new(&run.regexes);
-    if (!e.code) e = bpe_work_new(&run.bpe, in.text.n);
     if (!e.code && run.options->add_special) e = put_all(out, t->first, t->first_count);
     if (!e.code && !encode_text(&run, in)) e = run.err;
     if (!e.code && run.options->add_special) e = put_all(out, t->last, t->last_count);
-    regex_run_free(run.regexes);
-    bpe_work_free(run.bpe);
-    unigram_work_free(run.unigram);
-    buf_free(&run.normal.text);
-    buf_free(&run.normal.mark);
-    buf_free(&run.spare.text);
-    buf_free(&run.spare.mark);
-    buf_free(&whole.text);
-    buf_free(&whole.mark);
+    if (e.code) // what failed in it is not carried on
+        work_free(run.work);
+    else
+        work_leave(t, run.work, in.text.n);
+    marked_free(&whole);
     buf_free(&marks);
     return e;
 }

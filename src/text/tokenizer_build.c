@@ -36,8 +36,9 @@ int alphabet_byte(uint32_t c)
 
 uint32_t unicode_flags(uint32_t c)
 {
-    size_t low = 0, high = unicode_range_count;
-    while (low < high) {
+    if (c > 0x10FFFF) return 0;
+    size_t low = unicode_pages[c / 256], high = unicode_pages[c / 256 + 1];
+    while (low < high) { // `high` may be the range that goes on into the next page
         size_t middle = (low + high) / 2;
         if (unicode_ranges[middle].last < c)
             low = middle + 1;
@@ -58,7 +59,8 @@ Err tokenizer_begin(Tokenizer **out, const char *source)
     t->unk = -1;
     for (int i = 0; i < 256; i++) t->byte_id[i] = -1;
     t->source = arena_text(&t->arena, source, strlen(source));
-    if (!t->source) {
+    t->kept = calloc(1, sizeof *t->kept);
+    if (!t->source || !t->kept) {
         tokenizer_free(t);
         return err_memory("the tokenizer");
     }
@@ -71,6 +73,8 @@ void tokenizer_free(Tokenizer *t)
     if (!t) return;
     for (size_t i = 0; i < t->step_count; i++) regex_free(t->steps[i].regex);
     for (size_t i = 0; i < t->normaliser_count; i++) regex_free(t->normalisers[i].regex);
+    if (t->kept) kept_clear(t->kept);
+    free(t->kept);
     free(t->steps);
     free(t->normalisers);
     free(t->added);
@@ -250,22 +254,47 @@ static void find_bytes(Tokenizer *t)
     t->through_text = t->byte_level && (t->byte_fallback || t->prefix.n || t->suffix.n);
 }
 
+// The id of each character that is an entry, where text is looked up as it is.
+static Err find_chars(Tokenizer *t)
+{
+    if ((t->byte_level && !t->through_text) || t->prefix.n || t->suffix.n) return OK;
+    t->char_id = arena_array(&t->arena, UNICODE_PAGES, sizeof *t->char_id);
+    if (!t->char_id) return err_memory("the tokenizer's vocabulary");
+    for (uint32_t id = 0; id < t->size; id++) {
+        Str s = spelling_of(t, id);
+        size_t at = 0;
+        uint32_t c = s.n && (t->tokens[id].flags & TOKEN_MODEL) ? utf8_next(s.at, s.n, &at) : 0;
+        if (!at || at < s.n || c == UTF8_BAD || tokenizer_find(t, s) != (int32_t)id)
+            continue; // of twins the earlier one
+        int32_t **page = &t->char_id[c / 256];
+        if (!*page) {
+            *page = arena_array(&t->arena, 256, sizeof **page);
+            if (!*page) return err_memory("the tokenizer's vocabulary");
+            memset(*page, 0xFF, 256 * sizeof **page);
+        }
+        (*page)[c % 256] = (int32_t)id;
+    }
+    return OK;
+}
+
 // Which ids a piece may begin as; with a prefix or suffix, no filter of borders.
 static Err find_borders(Tokenizer *t)
 {
     if (t->prefix.n || t->suffix.n) return OK;
-    bool *symbol = calloc(t->size ? t->size : 1, sizeof *symbol);
+    const bool bytes = t->every_byte && !t->through_text; // pieces are their bytes
+    int32_t *symbol = malloc((t->size ? t->size : 1) * sizeof *symbol);
     if (!symbol) return err_memory("the tokenizer's merges");
+    for (uint32_t id = 0; id < t->size; id++) symbol[id] = -1;
     for (int b = 0; b < 256; b++)
-        if (t->byte_id[b] >= 0) symbol[t->byte_id[b]] = true;
-    if (t->unk >= 0) symbol[t->unk] = true;
+        if (t->byte_id[b] >= 0) symbol[t->byte_id[b]] = bytes ? b : t->byte_id[b];
+    if (t->unk >= 0 && !bytes) symbol[t->unk] = t->unk;
     for (uint32_t id = 0; id < t->size && (!t->byte_level || t->through_text); id++) {
         Str s = spelling_of(t, id);
         size_t at = 0;
         if (s.n && (t->tokens[id].flags & TOKEN_MODEL)) utf8_next(s.at, s.n, &at);
-        if (at && at == s.n) symbol[id] = true;
+        if (at && at == s.n) symbol[id] = (int32_t)id;
     }
-    Err e = merges_borders(&t->merges, symbol, t->size);
+    Err e = merges_borders(&t->merges, symbol, t->size, bytes);
     free(symbol);
     return e;
 }
@@ -367,6 +396,7 @@ Err tokenizer_finish(Tokenizer *t)
     find_bytes(t);
     Err e = merges_finish(&t->merges, t->byte_level && !t->through_text ? t->byte_id : NULL);
     if (!e.code) e = find_borders(t);
+    if (!e.code) e = find_chars(t);
     if (!e.code) e = normalise_patterns(t);
     if (!e.code) e = decode_all(t);
     if (!e.code) e = matcher_new(&t->before, &t->arena, t->added, t->added_count, false);

@@ -68,6 +68,7 @@ typedef struct MarkedBuf {
 
 void marked_put(MarkedBuf *out, const char *at, size_t n, const uint8_t *mark); // mark NULL: zeros
 void marked_fill(MarkedBuf *out, const char *at, size_t n, uint8_t mark);       // one mark for all n
+void marked_free(MarkedBuf *b);
 static inline Marked marked_view(const MarkedBuf *b)
 {
     return (Marked){ buf_str(&b->text), b->marked ? (const uint8_t *)buf_str(&b->mark).at : NULL };
@@ -122,39 +123,76 @@ bool step_prefix_space(Run *run, const Step *step, Str piece); // ByteLevel's ad
 bool step_metaspace(Run *run, const Step *step, Str piece);
 StepFind find_regex, find_text, find_flagged, find_space;
 
-// ---- BPE (bpe.c) ---------------------------------------------------------------------------------------------------
+// ---- Merges (merges.c) ---------------------------------------------------------------------------------------------
 
 #define NO_RANK UINT32_MAX
+
+enum { BYTE_PAIRS = 256 * 256 };
 
 typedef struct MergeSlot {
     uint64_t pair; // left id << 32 | right id; UINT64_MAX: an empty slot
     uint32_t rank; // NO_RANK: an empty slot, or a merge that is forbidden
 } MergeSlot;
 
+// Where pieces may be joined, by symbols: of each two neighbours the shapes of the merges that have them at their border, and
+// bits by hash for these borders with what stands around them.
+typedef struct Borders {
+    uint16_t *near; // NULL: no filter
+    uint64_t *bits;
+    size_t near_mask, bit_mask;
+    unsigned lane; // bits of a symbol: 8 if pieces are their bytes, else 16
+} Borders;
+
 typedef struct Merges {
     MergeSlot *slots;
     size_t mask;
-    uint32_t *result;  // of each rank: the id that the pair becomes
-    uint32_t count;    // ranks
-    uint64_t *pairs;   // of each rank: its pair; until merges_borders
-    uint64_t *borders; // bits by hash: some merge has this border; NULL: no filter
-    size_t border_mask;
-    uint32_t *byte_ranks; // [256 * 256] ranks of pairs of single bytes; byte-level only
+    uint32_t *result;     // of each rank: the id that the pair becomes
+    uint32_t count;       // ranks
+    uint64_t *pairs;      // of each rank: its pair; until merges_borders
+    uint32_t *byte_ranks; // [BYTE_PAIRS] ranks of pairs of single bytes; byte-level only
+    Borders borders;
 } Merges;
 
 Err merges_new(Merges *out, size_t count);
-void merges_put(Merges *m, uint32_t left, uint32_t right,
-                uint32_t result); // its rank is m->count; a pair again: the later one
+// Its rank is m->count; a pair again: the later one counts.
+void merges_put(Merges *m, uint32_t left, uint32_t right, uint32_t result);
 // A merge that never happens; it only takes its rank.
 void merges_skip(Merges *m, uint32_t left, uint32_t right, uint32_t result);
 void merges_forbid(Merges *m, uint32_t result);           // nothing becomes this id any more
 Err merges_finish(Merges *m, const int32_t byte_id[256]); // byte_id NULL: not byte-level
-// Fills the filter of borders; symbol[id]: pieces begin as such ids. `size` ids there are.
-Err merges_borders(Merges *m, const bool *symbol, uint32_t size);
+// Fills the filter of borders, once. symbol[id]: the symbol that the id is, a byte or itself; -1: it comes by merging only.
+Err merges_borders(Merges *m, const int32_t *symbol, uint32_t size, bool bytes);
 void merges_free(Merges *m);
 
-typedef struct BpeWork BpeWork; // buffers and the cache of words of one call
-Err bpe_work_new(BpeWork **out, size_t text_bytes);
+enum { EDGE = 4 }; // symbols that are looked at on each side of a border
+
+// Whether a merge may cross a border with these symbols, EDGE at most, on its two sides, the nearest first. A side that has fewer
+// is the piece's end.
+bool merges_may_cross(const Merges *m, const uint32_t *left, unsigned x, const uint32_t *right, unsigned y);
+// Where the part ends that begins at `begin`: no merge crosses that border, whatever happens on its two sides. Of a piece whose
+// symbols are `id`, or whose symbols are its bytes.
+size_t merges_part_of_ids(const Merges *m, const uint32_t *id, size_t n, size_t begin);
+size_t merges_part_of_bytes(const Merges *m, Str piece, size_t begin);
+
+static inline size_t merges_slot(uint64_t pair)
+{
+    return (size_t)((pair * 0x9E3779B97F4A7C15u) >> 24);
+}
+
+static inline uint32_t merges_rank(const Merges *m, uint32_t left, uint32_t right)
+{
+    uint64_t pair = (uint64_t)left << 32 | right;
+    for (size_t i = merges_slot(pair) & m->mask;; i = (i + 1) & m->mask) {
+        if (m->slots[i].pair == pair) return m->slots[i].rank;
+        if (m->slots[i].pair == UINT64_MAX) return NO_RANK;
+    }
+}
+
+// ---- BPE (bpe.c) ---------------------------------------------------------------------------------------------------
+
+typedef struct BpeWork BpeWork; // buffers, and a cache of words that outlives a call
+Err bpe_work_new(BpeWork **out);
+void bpe_work_trim(BpeWork *work); // gives back what a long piece took
 void bpe_work_free(BpeWork *work);
 // Appends the ids of one piece; false: no memory. n log n in its length.
 bool bpe_piece(const Tokenizer *t, BpeWork *work, Str piece, Ids *out);
@@ -224,9 +262,25 @@ typedef enum DecodeKind {
     DECODE_WORDS,    // BPEDecoder: a suffix becomes a space, at the very end nothing
 } DecodeKind;
 
+// What calls of tokenize work with: buffers, caches. A call takes one that another has left, or makes one.
+typedef struct Work {
+    RegexRun *regexes;
+    BpeWork *bpe;
+    UnigramWork *unigram; // made on need
+    MarkedBuf normal, spare;
+} Work;
+
+enum { KEPT_WORKS = 8 };
+
+// The only part of a tokenizer that changes while threads share it: whoever swaps a work out of its place owns it.
+typedef struct Kept {
+    _Atomic(Work *) work[KEPT_WORKS];
+} Kept;
+
 struct Tokenizer {
     const char *source;
     Arena arena;
+    Kept *kept;
     Buf spelling, decoded;
     TokenText *tokens; // by id, `size` of them
     uint32_t size, capacity;
@@ -250,6 +304,7 @@ struct Tokenizer {
     bool through_text;    // byte-level, but symbols must be looked up as text (prefixes, suffixes, fallback)
     int32_t unk;          // -1: none
     Str prefix, suffix;   // of continuing symbols and of a word's last one
+    int32_t **char_id;    // [UNICODE_PAGES][256] ids of characters that are entries; NULL: look them up by text
     int32_t byte_id[256]; // byte-level: the id of each byte's character; else of <0x..>. -1: none
     uint32_t longest;     // bytes of the longest spelling in the model
 
@@ -290,16 +345,15 @@ Err parts_add_normaliser(Tokenizer *t, Normaliser normaliser); // takes normalis
 // Runs all normalisers; *out is emptied first.
 Err normalise_all(const Tokenizer *t, Marked in, RegexRun *regexes, MarkedBuf *out, MarkedBuf *spare);
 
+void kept_clear(Kept *kept); // frees the works in it
+
 // One call of tokenize.
 struct Run {
     const Tokenizer *t;
     const TokenizeOptions *options;
     Ids *out;
     Err err;
-    RegexRun *regexes;
-    BpeWork *bpe;
-    UnigramWork *unigram;
-    MarkedBuf normal, spare;
+    Work *work;
     const char *text_begin; // where the whole text begins, if the piece in hand is at its start
 };
 

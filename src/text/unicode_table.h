@@ -27,6 +27,10 @@ typedef struct UnicodeRange {
 extern const UnicodeRange unicode_ranges[];
 extern const size_t unicode_range_count;
 
+// Where in unicode_ranges the ranges of each 256 code points begin.
+enum { UNICODE_PAGES = 0x110000 / 256 };
+extern const uint16_t unicode_pages[UNICODE_PAGES + 1];
+
 // What a general category has in Unicode 16 beyond PCRE2's tables, as ranges for a character class.
 typedef struct UnicodeMore {
     const char *category;

@@ -1,5 +1,6 @@
 // What the vectors do not say: pieces, guards, streams, refusals, GGUF.
 #include "text/tokenizer_internal.h"
+#include "text/unicode_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -362,6 +363,72 @@ static void a_long_pre_token_comes_back_whole(void **state)
     tokenizer_free(t);
 }
 
+static void cutting_where_no_merge_crosses_changes_no_ids(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "axk1", "exaone_moe", "vaetki", "quirks/missing_bytes",
+                                         "quirks/unk_not_fused" };
+    static const char *const units[] = { "a",
+                                         "e",
+                                         "th",
+                                         " ",
+                                         "the",
+                                         "\xEA\xB0\x80",
+                                         "\xEB\x8B\xA4",
+                                         "\xE2\x96\x81",
+                                         " s",
+                                         "\xED\x95\x9C",
+                                         "1",
+                                         "\xF0\x9F\x98\x80",
+                                         ". ",
+                                         "xyz",
+                                         "\xEC\x9D\xB4",
+                                         "ing",
+                                         "\x01" };
+    uint64_t seed = 5;
+    for (size_t k = 0; k < COUNT(names); k++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s/tokenizer.json", names[k]);
+        Tokenizer *t = load(name), *whole = load(name);
+        uint16_t *filter = whole->merges.borders.near;
+        assert_non_null(filter);
+        whole->merges.borders.near = NULL;
+        for (int round = 0; round < 300; round++) {
+            Buf text = { 0 };
+            for (uint32_t n = next_random(&seed) % 60; n; n--)
+                buf_text(&text, units[next_random(&seed) % COUNT(units)]);
+            Ids want = { 0 }, got = { 0 };
+            assert_int_equal(tokenize(whole, buf_str(&text), NULL, &want).code, 0);
+            assert_int_equal(tokenize(t, buf_str(&text), NULL, &got).code, 0);
+            assert_true(ids_equal(&got, &want));
+            ids_free(&want);
+            ids_free(&got);
+            buf_free(&text);
+        }
+        whole->merges.borders.near = filter;
+        tokenizer_free(whole);
+        tokenizer_free(t);
+    }
+}
+
+static void what_is_quite_simple_is_simple_in_the_table(void **state)
+{
+    (void)state;
+    // normalize.c passes over these without asking the table.
+    for (uint32_t c = 0; c < 0x80; c++) assert_int_equal(unicode_flags(c) & 31, 0);
+    for (uint32_t c = 0xAC00; c < 0xAC00 + 11172; c++)
+        assert_int_equal(unicode_flags(c) & (UNICODE_NFC | UNICODE_NFKC | UNICODE_INERT), 0);
+    for (uint32_t c = 0x4E00; c < 0xA000; c++)
+        assert_int_equal(unicode_flags(c) & (UNICODE_NFC | UNICODE_NFKC | UNICODE_INERT), 0);
+    // The pages lead to the same ranges as a search from the start.
+    size_t range = 0;
+    for (uint32_t c = 0; c < 0x110000; c++) {
+        while (range < unicode_range_count && unicode_ranges[range].last < c) range++;
+        bool in = range < unicode_range_count && unicode_ranges[range].first <= c;
+        assert_int_equal(unicode_flags(c), in ? unicode_ranges[range].flags : 0);
+    }
+}
+
 // ---- Refusals ------------------------------------------------------------------------------------------------------
 
 #define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}"
@@ -526,6 +593,8 @@ int main(void)
         cmocka_unit_test(a_run_of_byte_tokens_longer_than_the_hold_is_one_text),
         cmocka_unit_test(threads_share_one_tokenizer),
         cmocka_unit_test(a_long_pre_token_comes_back_whole),
+        cmocka_unit_test(cutting_where_no_merge_crosses_changes_no_ids),
+        cmocka_unit_test(what_is_quite_simple_is_simple_in_the_table),
         cmocka_unit_test(a_file_that_cannot_work_is_refused_by_name),
         cmocka_unit_test(gguf_metadata_makes_a_tokenizer),
         cmocka_unit_test(gguf_that_cannot_work_is_refused_by_name),
