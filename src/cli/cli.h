@@ -249,6 +249,8 @@ void answer_delta(Answer *answer, const AnswerHow *how, const DureDelta *delta);
 void answer_text(Answer *answer, const AnswerHow *how, const char *text, size_t n);
 json_t *answer_message(const Answer *answer); // {"role": "assistant", ...}; its text is UTF-8
 
+// Ends the program with a sentence that names this model if a file of it is shortened under its mapping.
+void shortened_catch(const char *path);
 // SIGINT sets a flag instead of ending the program. The flag is the one thing that a signal handler can reach.
 void interrupt_catch(void);
 void interrupt_release(void);

@@ -163,6 +163,7 @@ int model_open(DureModel **out, const Options *options, bool text_only, Remarks 
     if (code) return code;
     DureModelOptions how = { .text_only = text_only, .log = remarks_take, .log_user = remarks };
     DureError error;
+    shortened_catch(path);
     if (dure_model_open(out, path, &how, &error)) {
         remarks_drop(remarks);
         code = fail("%s", error.text);
@@ -187,9 +188,11 @@ static int engine_open(Running *running, const Options *o)
 {
     const DureEngineOptions how = engine_options(o);
     DureError error;
-    // The engine's threads inherit that all signals are blocked, so it is this thread whose waiting a signal ends.
+    // The engine's threads inherit that all signals are blocked, so it is this thread whose waiting a signal ends; but one that a
+    // thread raises itself would end the program, were it blocked.
     sigset_t every, before;
     sigfillset(&every);
+    sigdelset(&every, SIGBUS);
     sigprocmask(SIG_BLOCK, &every, &before);
     int code = dure_engine_new(&running->engine, running->model, &how, &error);
     sigprocmask(SIG_SETMASK, &before, NULL);

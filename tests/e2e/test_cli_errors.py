@@ -1,6 +1,8 @@
 """What cannot work gets one sentence and exit code 1: damaged files, models that cannot run, requests too large."""
 import json
+import os
 import shutil
+import subprocess
 
 import pytest
 from checkpoints import write_safetensors
@@ -205,3 +207,17 @@ def test_memory_that_ends_ends_it_with_a_sentence(failing_alloc, model, words, s
             assert told.out == clean.out, (n, told)
         else:
             assert told.rc == 1 and told.message.startswith("dure: "), (n, told)
+
+
+@pytest.mark.once  # sanitizers have a handler of their own
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_file_that_is_shortened_while_in_use_ends_the_program_with_a_sentence(dure_path, model, threads):
+    talk = subprocess.Popen([dure_path, "chat", model, "-t", threads], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+    talk.stdin.write("a\n")
+    talk.stdin.flush()
+    assert talk.stdout.readline() == "Paris.\n"
+    os.truncate(model / "model.safetensors", 4096)
+    _, said = talk.communicate("b\n", timeout=60)
+    assert talk.returncode == 1
+    assert said.startswith(f"dure: {model}: a file of the model was shortened") and said.count("\n") == 1
