@@ -1,4 +1,4 @@
-// Any bytes as the config.json and the safetensors file of a checkpoint: four bytes with the config's length, the config, the file.
+// Any bytes as the config.json (its member hf_quant_config stands for the side file) and the safetensors file of a checkpoint: four bytes with the config's length, the config, the file.
 // Every tensor is taken for a weight; where it is one, its first and last rows are decoded, and each companion has an owner or none.
 #include "format/format_internal.h"
 
@@ -18,9 +18,13 @@ static void decode_ends(const Matrix *m)
 
 static void use_weights(const Checkpoint *c, Arena *arena)
 {
+    static const Log silent = { 0 };
+    bool left_out;
     Err e = checkpoint_quantization(c);
+    quantization_remark(c, &silent);
     if (e.code) return;
     for (size_t i = 0; i < c->tensor_count; i++) {
+        if (quantization_ignores(&left_out, c, c->tensors[i].name).code) return;
         const Stored *s = &c->tensors[i], *owner = checkpoint_owner(c, s);
         int64_t slices = s->rank == 3 && s->shape[0] < 4 ? s->shape[0] : 1;
         if (owner && (owner < c->tensors || owner >= c->tensors + c->tensor_count)) __builtin_trap();
@@ -46,6 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     json_t *object = NULL;
     Meta *config = NULL;
     Err e = json_parse(&object, (Str){ (const char *)data, config_bytes }, JSON_COMMENTS, path);
+    const json_t *side = json_object_get(object, "hf_quant_config");
+    if (!e.code && side && !quantization_in(object)) e = quantization_adopt(object, side, path);
     if (!e.code) e = meta_from_json(&config, &arena, object, path);
     if (!e.code) e = safetensors_read(&list, &arena, &file, 0);
     stored_sort_by_name(&list);
@@ -57,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                      .tensors = list.at,
                      .tensor_count = list.count,
                      .config = config,
-                     .config_name = path };
+                     .config_name = path,
+                     .quantization_name = path };
     if (!e.code) use_weights(&c, &arena);
     json_decref(object);
     arena_free(&arena);

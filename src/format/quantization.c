@@ -84,10 +84,16 @@ bool quantization_block(const Checkpoint *c, size_t number, int64_t block[2])
 // {"producer": {...}, "quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8", "exclude_modules": [...], ...}}
 // Source: NVIDIA/Model-Optimizer, which now writes the same into config.json besides.
 
+static bool is_said(const json_t *config, const char *key)
+{
+    const json_t *value = json_object_get(config, key);
+    return value && !json_is_null(value);
+}
+
 bool quantization_in(const json_t *config)
 {
-    return json_object_get(config, "quantization_config") || json_object_get(config, "compression_config") ||
-           json_object_get(json_object_get(config, "text_config"), "quantization_config");
+    return is_said(config, "quantization_config") || is_said(config, "compression_config") ||
+           is_said(json_object_get(config, "text_config"), "quantization_config");
 }
 
 Err quantization_adopt(json_t *config, const json_t *side, const char *path)

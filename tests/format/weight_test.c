@@ -379,6 +379,7 @@ static void modelopts_side_file_is_read(void **state)
     expect_ok(bind_changed(folder, &(Change){ .from = "fp8_block",
                                               .config = "{\"quant_method\": \"fp8\", \"weight_block_size\": [16, 32]}",
                                               .side = "not read" }));
+    expect_ok(bind_changed(folder, &(Change){ .from = "modelopt_nvfp4", .config = "null", .side = side }));
     static const struct {
         const char *side, *says;
     } faults[] = { { "{", "hf_quant_config.json" },
