@@ -116,7 +116,7 @@ def calls_of_xml(inner, tools, closed):
     events, rest = [], inner
     while "<function=" in rest:
         before, rest = rest.split("<function=", 1)
-        head = re.match(r"([^>\n]*)>", rest)
+        head = re.match(r"([^<>\n\0]*)>", rest)
         if not head or not head[1].strip():
             raise ValueError
         body, end, rest = rest[head.end():].partition("</function>")
@@ -126,7 +126,7 @@ def calls_of_xml(inner, tools, closed):
         parts = body.split("<parameter=")
         stray.append(parts[0])
         for part in parts[1:]:
-            key = re.match(r"([^>\n]*)>", part)
+            key = re.match(r"([^<>\n\0]*)>", part)
             if not key or not key[1].strip():
                 stray.append("<parameter=" + part)
                 continue

@@ -493,15 +493,30 @@ static void of_a_random_reply_no_byte_is_lost(void **state)
 static void a_long_reply_takes_time_in_proportion(void **state)
 {
     (void)state;
-    static const ReplyForm *const forms[] = { &reply_hermes, &reply_tagged, &reply_solar, &reply_turns };
+    static const ReplyForm *const forms[] = { &reply_hermes, &reply_tagged, &reply_solar,
+                                              &reply_turns,  &reply_xml,    &reply_omni };
     static const char *const units[] = {
-        "<tool_call>", "\n", "<", "<arg_key>a</arg_key><arg_value>b</arg_value>", "<|tool_call:begin|>", "["
+        "<tool_call>",
+        "\n",
+        "<",
+        "<arg_key>a</arg_key><arg_value>b</arg_value>",
+        "<|tool_call:begin|>",
+        "[",
+        "<parameter=",
+        "<parameter=a>",
+        "<function=f>",
+        "</function>",
+        "<user_transcript>",
+        "<|discrete_audio_start|>",
+        "<assistant_transcript></assistant_transcript>",
+        "<think>",
     };
     for (size_t f = 0; f < COUNT(forms); f++)
         for (size_t u = 0; u < COUNT(units); u++) {
             Buf text = { 0 };
-            buf_text(&text, "<tool_call>f\n");
-            for (int i = 0; i < 100000; i++) buf_text(&text, units[u]);
+            buf_text(&text, "<tool_call>f\n<function=f>");
+            for (int i = 0; i < 40000; i++) buf_text(&text, units[u]);
+            if (u % 2) buf_text(&text, "</tool_call>");
             json_decref(parse_text(forms[f], NULL, PARSER_START, NULL, buf_str(&text), 0, 0));
             json_decref(parse_text(forms[f], NULL, PARSER_START, NULL, buf_str(&text), 9, 1));
             buf_free(&text);

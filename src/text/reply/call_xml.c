@@ -131,11 +131,12 @@ static void stray(const Block *b, Str text)
     parser_content_end(b->p, false);
 }
 
-// Behind <function= or <parameter=, up to the closing bracket. False: there is none, or nothing before it.
+// Behind <function= or <parameter=, up to the closing bracket. False: none follows on the line, or nothing stands before it.
 static bool word(Str text, size_t *at, Str *out)
 {
-    const size_t end = find(text, *at, ">"), line = find(text, *at, "\n");
-    if (end == text.n || line < end) return false;
+    size_t end = *at;
+    while (end < text.n && !strchr("<>\n", text.at[end])) end++;
+    if (end == text.n || text.at[end] != '>') return false;
     *out = strip_blanks(part(text, *at, end));
     *at = end + 1;
     return out->n > 0;
