@@ -81,13 +81,13 @@ const int32_t *case_ints(const Case *c, const char *name, int64_t *rows, int64_t
 void runner_open(Runner *r, const Case *c, RunnerOptions o)
 {
     *r = (Runner){ .c = c };
-    BackendOptions backend = { .level = o.level,
-                               .threads = o.threads,
-                               .limits = decoder_limits(c->recipe, o.most_rows) };
-    KvOptions kv = { .type = o.kv, .page_tokens = o.page_tokens, .mark_budget = o.mark_budget };
+    const bool drafts = c->recipe->draft_layers > 0;
+    const DecoderOptions decoder = { .most_rows = o.most_rows, .drafts = drafts };
+    BackendOptions backend = { .level = o.level, .threads = o.threads, .limits = decoder_limits(c->recipe, &decoder) };
+    KvOptions kv = { .type = o.kv, .page_tokens = o.page_tokens, .mark_budget = o.mark_budget, .drafts = drafts };
     must(backend_open(&r->backend, &backend));
     must(cache_new(&r->cache, c->recipe, r->backend, &kv, NULL));
-    must(decoder_new(&r->decoder, c->recipe, c->weights, r->backend, o.most_rows, NULL));
+    must(decoder_new(&r->decoder, c->recipe, c->weights, r->backend, &decoder, NULL));
 }
 
 void runner_close(Runner *r)

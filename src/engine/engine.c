@@ -7,9 +7,10 @@
 
 static Err engine_open_backend(DureEngine *engine, const Settings *settings)
 {
+    const DecoderOptions decoder = { .most_rows = settings->most_rows };
     const BackendOptions options = { .level = settings->level,
                                      .threads = settings->threads,
-                                     .limits = decoder_limits(engine->model->recipe, settings->most_rows),
+                                     .limits = decoder_limits(engine->model->recipe, &decoder),
                                      .ledger = &engine->ledger };
     return backend_open(&engine->backend, &options);
 }
@@ -52,8 +53,8 @@ static Err engine_build(DureEngine *engine, const DureEngineOptions *options)
     engine->kv = settings.kv;
     engine->chunk = settings.chunk;
     engine->most_rows = settings.most_rows;
-    e = decoder_new(&engine->decoder, model->recipe, model->weights, engine->backend, settings.most_rows,
-                    &engine->ledger);
+    const DecoderOptions decoder = { .most_rows = settings.most_rows };
+    e = decoder_new(&engine->decoder, model->recipe, model->weights, engine->backend, &decoder, &engine->ledger);
     if (!e.code) e = cache_new(&engine->cache, model->recipe, engine->backend, &engine->kv, &engine->ledger);
     return e.code ? e : engine_buffers(engine);
 }

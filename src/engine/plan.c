@@ -193,9 +193,10 @@ static int64_t own_bytes(const Settings *settings, const Recipe *recipe)
 
 DurePlan plan_start(const Settings *settings, const Recipe *recipe, int64_t mapped)
 {
-    const BackendLimits limits = decoder_limits(recipe, settings->most_rows);
+    const DecoderOptions options = { .most_rows = settings->most_rows };
+    const BackendLimits limits = decoder_limits(recipe, &options);
     const int64_t scratch = bytes_of(backend_bytes(&limits, settings->threads));
-    const int64_t rows = bytes_of(decoder_bytes(recipe, settings->most_rows));
+    const int64_t rows = bytes_of(decoder_bytes(recipe, &options));
     return (DurePlan){ .mapped = mapped,
                        .work = bytes_sum(scratch, bytes_sum(rows, own_bytes(settings, recipe))),
                        .limit = settings->limit,

@@ -64,15 +64,16 @@ static Rows deal_rows(Dealer *d, int64_t T, int64_t n)
     return at ? rows_at(at, T, n) : (Rows){ 0 };
 }
 
-static void deal_all(Decoder *d, Dealer *dealer, const Recipe *r, int64_t T)
+static void deal_all(Decoder *d, Dealer *dealer, const Recipe *r, const DecoderOptions *o)
 {
+    const int64_t T = o->most_rows;
     const Latent *l = &r->latent;
-    int64_t dense = widest_dense(r), q = r->heads * r->head_width, o = r->heads * r->value_width;
+    int64_t dense = widest_dense(r), q = r->heads * r->head_width, out = r->heads * r->value_width;
     int64_t k = l->kv_rank ? l->kv_rank : r->kv_heads * r->head_width;
     int64_t v = l->kv_rank ? l->rope : r->kv_heads * r->value_width;
     d->x = deal_floats(dealer, T, r->hidden);
     d->in = deal_rows(dealer, T, r->hidden);
-    d->mid = deal_rows(dealer, T, larger(o, dense));
+    d->mid = deal_rows(dealer, T, larger(out, dense));
     d->q = deal_floats(dealer, T, q);
     d->k = deal_floats(dealer, T, k);
     d->v = deal_floats(dealer, T, v);
@@ -86,23 +87,25 @@ static void deal_all(Decoder *d, Dealer *dealer, const Recipe *r, int64_t T)
     d->scores = deal_floats(dealer, T, r->router.experts);
     d->ids = deal(dealer, (size_t)(T * r->router.top_k) * sizeof(int32_t));
     d->routes = deal_floats(dealer, T, r->router.top_k);
+    d->hidden = deal_floats(dealer, o->drafts ? T : 0, r->hidden);
+    d->joined = deal_rows(dealer, o->drafts ? T : 0, 2 * r->hidden);
 }
 
-size_t decoder_bytes(const Recipe *recipe, int64_t most_rows)
+size_t decoder_bytes(const Recipe *recipe, const DecoderOptions *options)
 {
     Decoder unused;
     Dealer count = { 0 };
-    deal_all(&unused, &count, recipe, most_rows);
-    return count.used + (size_t)most_rows * (2 * sizeof(int32_t) + sizeof(AttendSpan));
+    deal_all(&unused, &count, recipe, options);
+    return count.used + (size_t)options->most_rows * (2 * sizeof(int32_t) + sizeof(AttendSpan));
 }
 
-BackendLimits decoder_limits(const Recipe *r, int64_t most_rows)
+BackendLimits decoder_limits(const Recipe *r, const DecoderOptions *options)
 {
     const Latent *l = &r->latent;
     const int64_t head = larger(r->head_width, r->value_width), latent = larger(l->q_rank, l->kv_rank + l->rope);
     int64_t width = larger(larger(r->vocab, r->hidden), larger(widest_dense(r), r->heads * head));
-    width = larger(width, latent);
-    return (BackendLimits){ .rows = most_rows,
+    width = larger(width, larger(latent, options->drafts ? 2 * r->hidden : 0));
+    return (BackendLimits){ .rows = options->most_rows,
                             .width = larger(width, r->router.expert_width),
                             .heads = r->heads,
                             .head_width = l->kv_rank ? larger(head, l->kv_rank + l->rope) : head,
@@ -112,16 +115,16 @@ BackendLimits decoder_limits(const Recipe *r, int64_t most_rows)
                             .hidden = r->hidden };
 }
 
-Err decoder_new(Decoder **out, const Recipe *recipe, const Weights *weights, Backend *backend, int64_t most_rows,
-                Ledger *ledger)
+Err decoder_new(Decoder **out, const Recipe *recipe, const Weights *weights, Backend *backend,
+                const DecoderOptions *options, Ledger *ledger)
 {
     Decoder *d = calloc(1, sizeof *d);
     if (!d) return err_memory("the decoder");
-    *d = (Decoder){ .r = recipe, .w = weights, .b = backend, .ledger = ledger, .most_rows = most_rows };
+    *d = (Decoder){ .r = recipe, .w = weights, .b = backend, .ledger = ledger, .options = *options };
     d->mapped = (MappedExperts){ { mapped_want, mapped_get, mapped_release }, weights };
     d->experts = &d->mapped.source;
     Dealer dealer = { 0 };
-    deal_all(d, &dealer, recipe, most_rows);
+    deal_all(d, &dealer, recipe, options);
     Err e = backend->alloc(backend, &d->memory, dealer.used, LEDGER_WORK);
     if (e.code) {
         free(d);
@@ -129,10 +132,10 @@ Err decoder_new(Decoder **out, const Recipe *recipe, const Weights *weights, Bac
     }
     d->memory_bytes = dealer.used;
     dealer = (Dealer){ .memory = d->memory };
-    deal_all(d, &dealer, recipe, most_rows);
-    d->positions = calloc((size_t)most_rows, sizeof *d->positions);
-    d->tokens = calloc((size_t)most_rows, sizeof *d->tokens);
-    d->spans = calloc((size_t)most_rows, sizeof *d->spans);
+    deal_all(d, &dealer, recipe, options);
+    d->positions = calloc((size_t)options->most_rows, sizeof *d->positions);
+    d->tokens = calloc((size_t)options->most_rows, sizeof *d->tokens);
+    d->spans = calloc((size_t)options->most_rows, sizeof *d->spans);
     if (!d->positions || !d->tokens || !d->spans) {
         decoder_free(d);
         return err_memory("the decoder");
@@ -190,7 +193,7 @@ static Err room_for_logits(Decoder *d, int64_t rows)
 
 // ---- Looking on ----------------------------------------------------------------------------------------------------
 
-static void show(Decoder *d, const Trace *trace, const char *name, const float *x, int64_t T, int64_t n)
+void decoder_show(Decoder *d, const Trace *trace, const char *name, const float *x, int64_t T, int64_t n)
 {
     if (!trace) return;
     d->b->get(d->b, d->seen, x, (size_t)(T * n) * sizeof(float));
@@ -201,7 +204,7 @@ static void show_layer(Decoder *d, const Trace *trace, int64_t layer, const floa
 {
     char name[40];
     snprintf(name, sizeof name, "layer%02lld", (long long)layer);
-    show(d, trace, name, x, T, d->r->hidden);
+    decoder_show(d, trace, name, x, T, d->r->hidden);
 }
 
 static void show_routes(Decoder *d, const Trace *trace, int64_t layer, int64_t T)
@@ -210,19 +213,19 @@ static void show_routes(Decoder *d, const Trace *trace, int64_t layer, int64_t T
     char name[48];
     int64_t K = d->r->router.top_k;
     snprintf(name, sizeof name, "router%02lld.logits", (long long)layer);
-    show(d, trace, name, d->scores, T, d->r->router.experts);
+    decoder_show(d, trace, name, d->scores, T, d->r->router.experts);
     snprintf(name, sizeof name, "router%02lld.weights", (long long)layer);
-    show(d, trace, name, d->routes, T, K);
+    decoder_show(d, trace, name, d->routes, T, K);
     snprintf(name, sizeof name, "router%02lld.ids", (long long)layer);
     d->b->get(d->b, d->seen, d->ids, (size_t)(T * K) * sizeof(int32_t));
     trace->see(trace->user, name, NULL, (const int32_t *)(const void *)d->seen, T, K);
 }
 
-static Err room_for_traces(Decoder *d, const Trace *trace)
+Err decoder_room_for_traces(Decoder *d, const Trace *trace)
 {
     if (!trace || d->seen) return OK;
     int64_t width = larger(larger(d->r->hidden, d->r->router.experts), d->r->router.top_k);
-    d->seen = calloc((size_t)(d->most_rows * width), sizeof *d->seen);
+    d->seen = calloc((size_t)(d->options.most_rows * width), sizeof *d->seen);
     return d->seen ? OK : err_memory("traces");
 }
 
@@ -309,7 +312,7 @@ static Err experts(Decoder *d, const Rows *in, int64_t layer, const Trace *trace
     return OK;
 }
 
-static Err feed_forward(Decoder *d, int64_t T, int64_t layer, const Trace *trace)
+Err decoder_feed_forward(Decoder *d, int64_t T, int64_t layer, const Trace *trace)
 {
     const LayerRecipe *how = &d->r->layer[layer];
     const LayerWeights *w = &d->w->layer[layer];
@@ -327,18 +330,18 @@ static Err feed_forward(Decoder *d, int64_t T, int64_t layer, const Trace *trace
 
 // ---- The whole -----------------------------------------------------------------------------------------------------
 
-// Cuts the batch into spans of one sequence each and checks what the caller promised; returns their number, 0 when it is wrong.
-static int64_t cut_spans(Decoder *d, const Batch *batch)
+int64_t decoder_cut_spans(Decoder *d, const Batch *batch, bool ahead)
 {
     int64_t count = 0;
     for (int64_t i = 0; i < batch->T; i++) {
         const BatchRow *row = &batch->rows[i];
+        const int64_t length = cache_length(row->sequence);
         if (row->token < 0 || row->token >= d->r->vocab) return 0;
         d->positions[i] = row->position;
         d->tokens[i] = row->token;
         bool goes_on = i && row->sequence == row[-1].sequence;
         if (goes_on && row->position != row[-1].position + 1) return 0;
-        if (!goes_on && row->position != cache_length(row->sequence)) return 0;
+        if (!goes_on && (row->position < length || (!ahead && row->position > length))) return 0;
         if (!goes_on) d->spans[count++] = (AttendSpan){ .row = i, .position = row->position };
         d->spans[count - 1].T++;
         d->spans[count - 1].keys = row->position + 1;
@@ -346,17 +349,35 @@ static int64_t cut_spans(Decoder *d, const Batch *batch)
     return count;
 }
 
-static Err head(Decoder *d, const Batch *batch, const Trace *trace, const float **logits)
+// Where the rows that want logits stand, normed: all rows are, if something else wants them too.
+static int64_t normed_rows(Decoder *d, const Batch *batch, const float *gain, const Trace *trace, const char *name)
+{
+    const int64_t H = d->r->hidden;
+    const NormKind kind = d->r->norm;
+    const bool all = trace || d->options.drafts;
+    float *every = d->options.drafts ? d->hidden : d->in.x;
+    int64_t wanted = 0;
+    if (all) {
+        decoder_norm(d, every, d->x, gain, kind, batch->T, H);
+        decoder_show(d, trace, name, every, batch->T, H);
+    }
+    for (int64_t i = 0; i < batch->T; i++) {
+        float *at = d->in.x + wanted * H;
+        if (!batch->rows[i].want_logits) continue;
+        if (d->options.drafts)
+            d->b->place(d->b, at, H, d->hidden + i * H, H, 1, H);
+        else
+            decoder_norm(d, at, d->x + i * H, gain, kind, 1, H);
+        wanted++;
+    }
+    return wanted;
+}
+
+Err decoder_head(Decoder *d, const Batch *batch, const float *gain, const Trace *trace, const char *name,
+                 const float **logits)
 {
     const Recipe *r = d->r;
-    int64_t wanted = 0;
-    if (trace) {
-        decoder_norm(d, d->in.x, d->x, d->w->norm, r->norm, batch->T, r->hidden);
-        show(d, trace, "norm", d->in.x, batch->T, r->hidden);
-    }
-    for (int64_t i = 0; i < batch->T; i++)
-        if (batch->rows[i].want_logits)
-            decoder_norm(d, d->in.x + wanted++ * r->hidden, d->x + i * r->hidden, d->w->norm, r->norm, 1, r->hidden);
+    const int64_t wanted = normed_rows(d, batch, gain, trace, name);
     *logits = NULL;
     if (!wanted) return OK;
     Err e = room_for_logits(d, wanted);
@@ -374,20 +395,20 @@ Err decoder_run_span(Decoder *d, const Batch *batch, const LayerSpan *span, cons
 {
     const Recipe *r = d->r;
     size_t bytes = (size_t)(batch->T * r->hidden) * sizeof(float);
-    assert(batch->T > 0 && batch->T <= d->most_rows);
-    int64_t span_count = cut_spans(d, batch);
+    assert(batch->T > 0 && batch->T <= d->options.most_rows);
+    int64_t span_count = decoder_cut_spans(d, batch, false);
     if (!span_count)
         return err(ERR_USAGE, "a batch has a token outside the vocabulary or positions that do not follow");
-    Err e = room_for_traces(d, trace);
+    Err e = decoder_room_for_traces(d, trace);
     if (e.code) return e;
     if (span->first > 0)
         d->b->put(d->b, d->x, span->in, bytes);
     else
         d->b->embed(d->b, d->x, &d->w->embed, d->tokens, batch->T, (float)r->embedding_multiplier);
-    if (span->first == 0) show(d, trace, "embed", d->x, batch->T, r->hidden);
+    if (span->first == 0) decoder_show(d, trace, "embed", d->x, batch->T, r->hidden);
     for (int64_t layer = span->first; layer < span->last && !e.code; layer++) {
         decoder_attention(d, batch, span_count, layer);
-        e = feed_forward(d, batch->T, layer, trace);
+        e = decoder_feed_forward(d, batch->T, layer, trace);
         show_layer(d, trace, layer, d->x, batch->T);
     }
     if (e.code) return e;
@@ -396,7 +417,7 @@ Err decoder_run_span(Decoder *d, const Batch *batch, const LayerSpan *span, cons
         *logits = NULL;
         return OK;
     }
-    return head(d, batch, trace, logits);
+    return decoder_head(d, batch, d->w->norm, trace, "norm", logits);
 }
 
 Err decoder_run(Decoder *decoder, const Batch *batch, const Trace *trace, const float **logits)

@@ -14,7 +14,7 @@ struct Decoder {
     const Weights *w;
     Backend *b;
     Ledger *ledger;
-    int64_t most_rows;
+    DecoderOptions options;
     MappedExperts mapped;
     ExpertSource *experts;
 
@@ -34,6 +34,8 @@ struct Decoder {
     float *scores;    // [T, E]
     int32_t *ids;     // [T, K]
     float *routes;    // [T, K]
+    float *hidden;    // with drafts, [T, H]: states of the last pass, normed
+    Rows joined;      // with drafts, [T, 2 H]: what fc reads
 
     int32_t *positions, *tokens; // [T], host
     AttendSpan *spans;           // [T]
@@ -60,5 +62,15 @@ Rows decoder_block_input(Decoder *d, const float *gain, NormKind kind, int64_t T
 void decoder_add_block(Decoder *d, const float *gain, NormKind kind, int64_t T);
 // The attention block of a layer, over the first span_count of d->spans.
 void decoder_attention(Decoder *d, const Batch *batch, int64_t span_count, int64_t layer);
+
+Err decoder_feed_forward(Decoder *d, int64_t T, int64_t layer, const Trace *trace);
+// Cuts the batch into spans of one sequence each and checks what the caller promised; returns their number, 0 when it is wrong. ahead:
+// rows may stand behind the sequence's length, as those of draft passes do.
+int64_t decoder_cut_spans(Decoder *d, const Batch *batch, bool ahead);
+// The last norm and the head, for rows that want logits; all normed rows stay in d->hidden where there are drafts.
+Err decoder_head(Decoder *d, const Batch *batch, const float *gain, const Trace *trace, const char *name,
+                 const float **logits);
+void decoder_show(Decoder *d, const Trace *trace, const char *name, const float *x, int64_t T, int64_t n);
+Err decoder_room_for_traces(Decoder *d, const Trace *trace);
 
 #endif

@@ -265,14 +265,25 @@ struct ExpertSource {
 
 typedef struct Decoder Decoder;
 
-Err decoder_new(Decoder **out, const Recipe *recipe, const Weights *weights, Backend *backend, int64_t most_rows,
-                Ledger *ledger);
+typedef struct DecoderOptions {
+    int64_t most_rows; // of a batch
+    bool drafts;       // decoder_draft will be called
+} DecoderOptions;
+
+Err decoder_new(Decoder **out, const Recipe *recipe, const Weights *weights, Backend *backend,
+                const DecoderOptions *options, Ledger *ledger);
 void decoder_free(Decoder *decoder);
-size_t decoder_bytes(const Recipe *recipe, int64_t most_rows); // its activations
-BackendLimits decoder_limits(const Recipe *recipe, int64_t most_rows);
+size_t decoder_bytes(const Recipe *recipe, const DecoderOptions *options); // its activations
+BackendLimits decoder_limits(const Recipe *recipe, const DecoderOptions *options);
 // Runs a batch through all layers and, for rows that want them, the head. The caller reserved room in every sequence and
 // advances it afterwards. *logits: [wanted rows in order, vocab], host memory, valid until the next run; NULL if none wanted.
 Err decoder_run(Decoder *decoder, const Batch *batch, const Trace *trace, const float **logits);
+// One pass of draft layer `draft` (multi-token prediction; K-EXAONE, arXiv 2601.01739). A row has position p and the token at p + 1, and
+// reads hidden state from[i] of the pass before: the main one's after its last norm, or that of another draft pass. Its logits
+// propose the token at p + 2, and its own hidden state takes the place of row i. Called between the main pass and cache_advance, on
+// rows that are reserved; the keys go to the draft layer's own streams (KvOptions.drafts).
+Err decoder_draft(Decoder *decoder, const Batch *batch, const int32_t *from, int64_t draft, const Trace *trace,
+                  const float **logits);
 // The same for a span of layers: `in` [T, hidden] replaces the embedding when first > 0, `out` [T, hidden] receives the residual
 // stream when last < layers (then no logits). Host memory.
 typedef struct LayerSpan {

@@ -79,25 +79,106 @@ static void check_prompt(Runner *r, const char *folder, int prompt)
     free(logits);
 }
 
-static void check_case(const char *folder, void *count)
+// ---- Draft layers --------------------------------------------------------------------------------------------------
+
+typedef struct DraftRun {
+    BatchRow rows[256];
+    int32_t from[256];
+    int64_t T;
+} DraftRun;
+
+// Row p of the pass over a prompt: the token at p + 1, for the last one the first that follows the prompt.
+static void set_rows(DraftRun *run, KvSequence *s, const int32_t *ids, int64_t n, int32_t next)
 {
+    run->T = n;
+    for (int64_t p = 0; p < n; p++) {
+        run->rows[p] = (BatchRow){ s, (int32_t)p, p + 1 < n ? ids[p + 1] : next, true };
+        run->from[p] = (int32_t)p;
+    }
+}
+
+static void main_pass(Runner *r, KvSequence *s, const int32_t *ids, int64_t n, int64_t room)
+{
+    BatchRow rows[256];
+    const float *logits;
+    for (int64_t p = 0; p < n; p++) rows[p] = (BatchRow){ s, (int32_t)p, ids[p], false };
+    assert_int_equal(cache_reserve(s, n + room).code, 0);
+    assert_int_equal(decoder_run(r->decoder, &(Batch){ rows, n }, NULL, &logits).code, 0);
+}
+
+// The proposed token and the hidden state just computed go on the same sequence.
+static void check_chain(Runner *r, KvSequence *s, const char *folder, int prompt, int64_t n, int32_t proposed)
+{
+    char name[64];
+    int64_t rows, count;
+    const float *logits;
+    int32_t from = (int32_t)n - 1;
+    snprintf(name, sizeof name, "prompt%d.mtp.draft", prompt);
+    const int32_t *drafts = case_ints(r->c, name, &rows, &count);
+    for (int64_t i = 0; i < count; i++) {
+        if (proposed != drafts[i])
+            fail_msg("%s: %s[%lld] is %d, expected %d", folder, name, (long long)i, proposed, drafts[i]);
+        BatchRow row = { s, (int32_t)(n + i), proposed, true };
+        assert_int_equal(decoder_draft(r->decoder, &(Batch){ &row, 1 }, &from, 0, NULL, &logits).code, 0);
+        proposed = argmax(logits, r->c->recipe->vocab);
+        from = 0;
+    }
+}
+
+static void check_drafts(Runner *r, const char *folder, int prompt)
+{
+    char name[64];
+    int64_t rows, n, count, vocab;
+    const float *logits;
+    static DraftRun run;
+    Seen seen = { .c = r->c, .prompt = prompt };
+    Trace trace = { compare_state, &seen };
+    snprintf(name, sizeof name, "prompt%d.tokens", prompt);
+    const int32_t *ids = case_ints(r->c, name, &rows, &n);
+    snprintf(name, sizeof name, "prompt%d.greedy", prompt);
+    const int32_t *greedy = case_ints(r->c, name, &rows, &count);
+    snprintf(name, sizeof name, "prompt%d.mtp.logits", prompt);
+    const float *expected = case_floats(r->c, name, &rows, &vocab);
+    assert_true(ids && greedy && expected && n <= 256);
+    KvSequence *s = runner_sequence(r);
+    main_pass(r, s, ids, n, 4);
+    set_rows(&run, s, ids, n, greedy[0]);
+    assert_int_equal(decoder_draft(r->decoder, &(Batch){ run.rows, n }, run.from, 0, &trace, &logits).code, 0);
+    if (seen.first[0]) fail_msg("%s: first difference at %s", folder, seen.first);
+    for (int64_t k = 0; k < n * vocab; k++)
+        if (!(fabsf(logits[k] - expected[k]) <= (float)r->c->logits_abs))
+            fail_msg("%s: %s[%lld, %lld] is %g, expected %g", folder, name, (long long)(k / vocab),
+                     (long long)(k % vocab), (double)logits[k], (double)expected[k]);
+    check_chain(r, s, folder, prompt, n, argmax(logits + (n - 1) * vocab, vocab));
+    cache_release(s);
+}
+
+typedef struct Walk {
+    int cases, drafting; // of them, with a draft layer
+} Walk;
+
+static void check_case(const char *folder, void *user)
+{
+    Walk *walk = user;
     Case c;
     Runner r;
     case_open(&c, folder);
     runner_open(&r, &c, RUNNER_PLAIN);
     for (int i = 0; i < c.prompts; i++) check_prompt(&r, folder, i);
+    for (int i = 0; i < c.prompts && c.recipe->draft_layers; i++) check_drafts(&r, folder, i);
+    walk->cases++;
+    walk->drafting += c.recipe->draft_layers > 0;
     runner_close(&r);
     case_close(&c);
-    ++*(int *)count;
     print_message("%s: equal\n", folder);
 }
 
 static void every_case_equals_its_reference(void **state)
 {
     (void)state;
-    int count = 0;
-    walk_cases(check_case, &count);
-    assert_true(count >= 31);
+    Walk walk = { 0 };
+    walk_cases(check_case, &walk);
+    assert_true(walk.cases >= 31 && walk.drafting >= 3);
 }
 
 int main(void)
