@@ -165,6 +165,11 @@ DURE_API int dure_parser_next(DureParser *parser, DureDelta *delta);
 
 typedef enum DureKvType { DURE_KV_DEFAULT, DURE_KV_F32, DURE_KV_BF16, DURE_KV_Q8 } DureKvType;
 
+/* Latent attention (A.X K1, VAETKI). Absorbed: the smallest cache. Expanded: a cache many times larger, less to compute for long
+ * prompts with short answers. Mixed: absorbed, but long pieces of a prompt are expanded while they are read; answers then depend in
+ * their last bits on what was cached. */
+typedef enum DureMla { DURE_MLA_ABSORBED, DURE_MLA_EXPANDED, DURE_MLA_MIXED } DureMla;
+
 typedef struct DureEngineOptions {
     int64_t context;     /* most tokens of one session; 0: what the model allows and memory fits */
     int threads;         /* 0: all processors */
@@ -174,6 +179,7 @@ typedef struct DureEngineOptions {
     int64_t memory;      /* bytes that may be used; 0: what is available now */
     int sessions;        /* sessions planned for; 0: 1 */
     int64_t page_tokens; /* cache page; 0: 64; a multiple of 32 */
+    int mla;             /* DureMla */
 } DureEngineOptions;
 
 /* The ledger: planned before anything is computed. Bytes. */

@@ -82,9 +82,11 @@ void runner_open(Runner *r, const Case *c, RunnerOptions o)
 {
     *r = (Runner){ .c = c };
     const bool drafts = c->recipe->draft_layers > 0;
-    const DecoderOptions decoder = { .most_rows = o.most_rows, .drafts = drafts };
+    const DecoderOptions decoder = { .most_rows = o.most_rows, .latent = o.latent, .drafts = drafts };
     BackendOptions backend = { .level = o.level, .threads = o.threads, .limits = decoder_limits(c->recipe, &decoder) };
-    KvOptions kv = { .type = o.kv, .page_tokens = o.page_tokens, .mark_budget = o.mark_budget, .drafts = drafts };
+    KvOptions kv = {
+        .type = o.kv, .page_tokens = o.page_tokens, .mark_budget = o.mark_budget, .latent = o.latent, .drafts = drafts
+    };
     must(backend_open(&r->backend, &backend));
     must(cache_new(&r->cache, c->recipe, r->backend, &kv, NULL));
     must(decoder_new(&r->decoder, c->recipe, c->weights, r->backend, &decoder, NULL));

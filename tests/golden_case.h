@@ -29,9 +29,10 @@ typedef struct RunnerOptions {
     int64_t most_rows, page_tokens;
     KvType kv;
     int64_t mark_budget;
+    LatentForm latent;
 } RunnerOptions;
 
-#define RUNNER_PLAIN ((RunnerOptions){ CPU_SCALAR, 1, 512, 64, KV_F32, 1 << 30 })
+#define RUNNER_PLAIN ((RunnerOptions){ CPU_SCALAR, 1, 512, 64, KV_F32, 1 << 30, LATENT_ABSORBED })
 
 // These fail the running test when something is wrong.
 void case_open(Case *c, const char *folder);

@@ -107,6 +107,11 @@ typedef struct AttendIn {
     int64_t window;
     const AttendSpan *spans; // host memory
     int64_t span_count;
+    // Keys in pieces, each a call, ascending: only those of positions [from_key, to_key) are there, from_key a multiple of
+    // ATTEND_BLOCK. Between calls `carry` [T, heads, 2] holds m and l, and the output o as it is then. NULL: all keys in one call.
+    float *carry;
+    int64_t from_key, to_key;
+    bool first, last; // of the calls
 } AttendIn;
 
 typedef enum RouterScore { ROUTER_SIGMOID, ROUTER_SOFTMAX } RouterScore;
@@ -193,6 +198,8 @@ struct Backend {
     void (*rope)(Backend *b, float *x, const RopeIn *in, int64_t T); // in place, [T, heads, width]
     // Stores x[span.row + i] (rows of `width` elements, x_stride apart) at position span.position + i of the view.
     void (*kv_store)(Backend *b, const KvView *view, const float *x, int64_t x_stride, int64_t position, int64_t T);
+    // The stored rows of positions [position, position + T) as float32, x_stride elements apart.
+    void (*kv_load)(Backend *b, float *x, int64_t x_stride, const KvView *view, int64_t position, int64_t T);
     void (*attend)(Backend *b, float *out, const AttendIn *in);                 // out [T, heads, d_v]
     void (*route)(Backend *b, int32_t *ids, float *weights, const RouteIn *in); // [T, K] both, ids ascending
     void (*swiglu)(Backend *b, float *y, const float *gate, const float *up, int64_t n, float clamp); // silu(gate) * up

@@ -66,6 +66,7 @@ typedef struct Options {
     int rest_count;
     int64_t context, threads, chunk, memory;
     int kv;        // DureKvType
+    int mla;       // DureMla
     int cpu;       // index into cpu_levels; 0: the best
     int reasoning; // index into reasoning_names
     const char *prompt, *file, *system, *kwargs, *now, *tools;
@@ -92,7 +93,7 @@ extern const Command command_run, command_chat, command_inspect, command_tokeniz
     command_parse, command_logits;
 
 extern const Option common_options[]; // ends with name NULL
-extern const char *const cpu_levels[], *const kv_names[], *const reasoning_names[];
+extern const char *const cpu_levels[], *const kv_names[], *const mla_names[], *const reasoning_names[];
 
 bool option_applies(const Option *option, const Command *command); // for rows of common_options
 // -1: go on with the command; else the exit code (a usage error was told, or help was printed).

@@ -179,6 +179,7 @@ DureEngineOptions engine_options(const Options *o)
         .threads = (int)o->threads,
         .chunk = o->chunk,
         .kv = o->kv,
+        .mla = o->mla,
         .cpu = o->cpu ? cpu_levels[o->cpu] : NULL,
         .memory = o->memory,
     };

@@ -10,7 +10,8 @@
 #include <string.h>
 
 const char *const cpu_levels[] = { "best", "scalar", "avx2", "avx2vnni", "avx512", "avx512vnni", "avx512bf16", NULL };
-const char *const kv_names[] = { "default", "f32", "bf16", "q8", NULL }; // in the order of DureKvType
+const char *const mla_names[] = { "absorbed", "expanded", "mixed", NULL }; // in the order of DureMla
+const char *const kv_names[] = { "default", "f32", "bf16", "q8", NULL };   // in the order of DureKvType
 
 #define AT(field) offsetof(Options, field)
 
@@ -51,6 +52,10 @@ const Option common_options[] = {
       .uses = USES_ENGINE },
     { "kv", 0, OPTION_CHOICE, "TYPE", "Type of the cached keys and values. Default: bf16, with --cpu scalar f32.",
       .offset = AT(kv), .choices = kv_names, .uses = USES_ENGINE },
+    { "mla", 0, OPTION_CHOICE, "FORM",
+      "How latent attention is computed. expanded: a far larger cache, faster for long prompts with "
+      "short answers; mixed: faster prompts, and answers that depend in their last bits on what was cached.",
+      .offset = AT(mla), .choices = mla_names, .uses = USES_ENGINE },
     { "cpu", 0, OPTION_CHOICE, "LEVEL", "Which instructions to use. Default: the best that this processor has.",
       .offset = AT(cpu), .choices = cpu_levels, .uses = USES_ENGINE },
     { "memory", 0, OPTION_SIZE, "BYTES", "Most memory to use, as 6G or 800M. Default: what is available now.",

@@ -7,7 +7,7 @@
 
 static Err engine_open_backend(DureEngine *engine, const Settings *settings)
 {
-    const DecoderOptions decoder = { .most_rows = settings->most_rows };
+    const DecoderOptions decoder = decoder_options(settings);
     const BackendOptions options = { .level = settings->level,
                                      .threads = settings->threads,
                                      .limits = decoder_limits(engine->model->recipe, &decoder),
@@ -53,7 +53,7 @@ static Err engine_build(DureEngine *engine, const DureEngineOptions *options)
     engine->kv = settings.kv;
     engine->chunk = settings.chunk;
     engine->most_rows = settings.most_rows;
-    const DecoderOptions decoder = { .most_rows = settings.most_rows };
+    const DecoderOptions decoder = decoder_options(&settings);
     e = decoder_new(&engine->decoder, model->recipe, model->weights, engine->backend, &decoder, &engine->ledger);
     if (!e.code) e = cache_new(&engine->cache, model->recipe, engine->backend, &engine->kv, &engine->ledger);
     return e.code ? e : engine_buffers(engine);

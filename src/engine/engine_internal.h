@@ -69,6 +69,7 @@ typedef struct Settings {
 } Settings;
 
 Err settings_from(Settings *out, const DureEngineOptions *o, const Recipe *recipe);
+DecoderOptions decoder_options(const Settings *settings);
 // All that does not depend on the context: what will be mapped, work, limit.
 DurePlan plan_start(const Settings *settings, const Recipe *recipe, int64_t mapped);
 int64_t plan_total(const DurePlan *plan);

@@ -42,6 +42,7 @@ static Err numbers_check(const DureEngineOptions *o)
     if (!e.code) e = number_check("page_tokens", o->page_tokens, PAGE_MOST);
     if (!e.code) e = number_check("context", o->context, INT32_MAX);
     if (!e.code) e = number_check("kv", o->kv, DURE_KV_Q8);
+    if (!e.code) e = number_check("mla", o->mla, DURE_MLA_MIXED);
     if (!e.code && o->page_tokens % ATTEND_BLOCK)
         e = err(ERR_USAGE, "page_tokens is %lld, but must be a multiple of %d", (long long)o->page_tokens,
                 ATTEND_BLOCK);
@@ -82,6 +83,7 @@ Err settings_from(Settings *out, const DureEngineOptions *o, const Recipe *recip
     if (s.context && s.chunk > s.context * s.sessions) s.chunk = s.context * s.sessions;
     s.most_rows = s.chunk > s.sessions ? s.chunk : s.sessions;
     s.kv = (KvOptions){ .type = types[o->kv], .page_tokens = o->page_tokens ? o->page_tokens : PAGE_DEFAULT };
+    s.kv.latent = (LatentForm[]){ LATENT_ABSORBED, LATENT_EXPANDED, LATENT_MIXED }[o->mla];
     if (o->kv == DURE_KV_DEFAULT && s.level == CPU_SCALAR) s.kv.type = KV_F32;
     s.limit = o->memory ? o->memory : memory_available();
     *out = s;
@@ -191,9 +193,16 @@ static int64_t own_bytes(const Settings *settings, const Recipe *recipe)
     return bytes_sum(bytes_sum(rows, logits), bytes_sum(bytes_product(settings->sessions, each), TABLES_BYTES));
 }
 
+DecoderOptions decoder_options(const Settings *settings)
+{
+    return (DecoderOptions){ .most_rows = settings->most_rows,
+                             .latent = settings->kv.latent,
+                             .drafts = settings->kv.drafts };
+}
+
 DurePlan plan_start(const Settings *settings, const Recipe *recipe, int64_t mapped)
 {
-    const DecoderOptions options = { .most_rows = settings->most_rows };
+    const DecoderOptions options = decoder_options(settings);
     const BackendLimits limits = decoder_limits(recipe, &options);
     const int64_t scratch = bytes_of(backend_bytes(&limits, settings->threads));
     const int64_t rows = bytes_of(decoder_bytes(recipe, &options));
@@ -211,8 +220,8 @@ Err plan_reckon(DurePlan *plan, int64_t *largest, const Recipe *recipe, const Du
     Settings settings;
     Err e = settings_from(&settings, options, recipe);
     if (e.code) return e;
+    settings.kv.drafts = recipe->draft_layers > 0;
     *plan = plan_start(&settings, recipe, mapped);
-    settings.kv.drafts = true;
     *largest = context_that_fits(*plan, &settings, recipe, recipe->context);
     plan->context = settings.context ? settings.context : recipe->context;
     plan->kv = kv_bytes(&settings, recipe, plan->context);

@@ -182,9 +182,10 @@ static int64_t cached_layers(const Recipe *r, const KvOptions *options)
 }
 
 // What a layer keeps of a token: keys and values, or the latent and the rotary key.
-static StreamPair streams_of(const Recipe *r, int64_t layer, KvType type)
+static StreamPair streams_of(const Recipe *r, int64_t layer, const KvOptions *options)
 {
-    const bool latent = r->layer[layer].attention == ATTENTION_MLA;
+    const KvType type = options->type;
+    const bool latent = r->layer[layer].attention == ATTENTION_MLA && options->latent != LATENT_EXPANDED;
     StreamPair s = { .width = { latent ? r->latent.kv_rank : r->kv_heads * r->head_width,
                                 latent ? r->latent.rope : r->kv_heads * r->value_width } };
     for (int i = 0; i < 2; i++) s.row_bytes[i] = kv_row_bytes(type, s.width[i]);
@@ -195,7 +196,7 @@ size_t cache_bytes(const Recipe *recipe, const KvOptions *options, int64_t conte
 {
     size_t sum = 0;
     for (int64_t i = 0; i < cached_layers(recipe, options); i++) {
-        const StreamPair streams = streams_of(recipe, i, options->type);
+        const StreamPair streams = streams_of(recipe, i, options);
         int64_t window = recipe->layer[i].window, pages = pages_of(context, options->page_tokens);
         // A window's pages: those before a chunk that its first token sees, the chunk before it, the chunk, and the two borders.
         int64_t most = window ? pages_of(window - 1 + 2 * chunk, options->page_tokens) + 2 : pages;
@@ -233,7 +234,7 @@ Err cache_new(KvCache **out, const Recipe *recipe, Backend *backend, const KvOpt
     }
     for (int64_t i = 0; i < layers; i++) {
         int g = group_for(cache, recipe->layer[i].window);
-        const StreamPair streams = streams_of(recipe, i, options->type);
+        const StreamPair streams = streams_of(recipe, i, options);
         cache->layers[i] = (LayerPlace){ .group = g, .offset = cache->groups[g].page_bytes, .streams = streams };
         cache->groups[g].page_bytes += (size_t)options->page_tokens * (streams.row_bytes[0] + streams.row_bytes[1]);
     }

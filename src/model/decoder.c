@@ -64,6 +64,24 @@ static Rows deal_rows(Dealer *d, int64_t T, int64_t n)
     return at ? rows_at(at, T, n) : (Rows){ 0 };
 }
 
+// What the form of latent attention needs. S rows are expanded together.
+static void deal_latent(Decoder *d, Dealer *dealer, const Recipe *r, const DecoderOptions *o)
+{
+    const Latent *l = &r->latent;
+    const bool has = l->kv_rank > 0, absorbs = has && o->latent != LATENT_EXPANDED;
+    const bool expands = has && o->latent != LATENT_ABSORBED;
+    const int64_t T = o->most_rows, S = !expands ? 0 : o->latent == LATENT_MIXED ? LATENT_PIECE : T;
+    d->low = deal_rows(dealer, T, l->q_rank);
+    d->absorbed = deal_floats(dealer, absorbs ? T : 0, r->heads * (l->kv_rank + l->rope));
+    d->mixed = deal_floats(dealer, absorbs ? T : 0, r->heads * l->kv_rank);
+    d->latents = deal_rows(dealer, S, l->kv_rank);
+    d->rotary = deal_floats(dealer, S, l->rope);
+    d->expanded = deal_floats(dealer, S, r->heads * (l->nope + r->value_width));
+    d->keys = deal_floats(dealer, S, r->heads * r->head_width);
+    d->values = deal_floats(dealer, S, r->heads * r->value_width);
+    d->carry = deal_floats(dealer, o->latent == LATENT_MIXED ? T : 0, 2 * r->heads);
+}
+
 static void deal_all(Decoder *d, Dealer *dealer, const Recipe *r, const DecoderOptions *o)
 {
     const int64_t T = o->most_rows;
@@ -77,9 +95,7 @@ static void deal_all(Decoder *d, Dealer *dealer, const Recipe *r, const DecoderO
     d->q = deal_floats(dealer, T, q);
     d->k = deal_floats(dealer, T, k);
     d->v = deal_floats(dealer, T, v);
-    d->low = deal_rows(dealer, T, l->q_rank);
-    d->absorbed = deal_floats(dealer, T, l->kv_rank ? r->heads * (l->kv_rank + l->rope) : 0);
-    d->mixed = deal_floats(dealer, T, r->heads * l->kv_rank);
+    deal_latent(d, dealer, r, o);
     d->gate = deal_floats(dealer, T, dense);
     d->up = deal_floats(dealer, T, dense);
     d->out = deal_floats(dealer, T, r->hidden);
@@ -105,6 +121,7 @@ BackendLimits decoder_limits(const Recipe *r, const DecoderOptions *options)
     const int64_t head = larger(r->head_width, r->value_width), latent = larger(l->q_rank, l->kv_rank + l->rope);
     int64_t width = larger(larger(r->vocab, r->hidden), larger(widest_dense(r), r->heads * head));
     width = larger(width, larger(latent, options->drafts ? 2 * r->hidden : 0));
+    if (l->kv_rank) width = larger(width, r->heads * (l->nope + r->value_width));
     return (BackendLimits){ .rows = options->most_rows,
                             .width = larger(width, r->router.expert_width),
                             .heads = r->heads,
@@ -166,6 +183,7 @@ void decoder_free(Decoder *d)
     free(d->positions);
     free(d->tokens);
     free(d->spans);
+    free(d->pieces);
     free(d->seen);
     free(d);
 }
@@ -407,9 +425,9 @@ Err decoder_run_span(Decoder *d, const Batch *batch, const LayerSpan *span, cons
         d->b->embed(d->b, d->x, &d->w->embed, d->tokens, batch->T, (float)r->embedding_multiplier);
     if (span->first == 0) decoder_show(d, trace, "embed", d->x, batch->T, r->hidden);
     for (int64_t layer = span->first; layer < span->last && !e.code; layer++) {
-        decoder_attention(d, batch, span_count, layer);
-        e = decoder_feed_forward(d, batch->T, layer, trace);
-        show_layer(d, trace, layer, d->x, batch->T);
+        e = decoder_attention(d, batch, span_count, layer);
+        if (!e.code) e = decoder_feed_forward(d, batch->T, layer, trace);
+        if (!e.code) show_layer(d, trace, layer, d->x, batch->T);
     }
     if (e.code) return e;
     if (span->last < r->layers) {

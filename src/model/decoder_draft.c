@@ -32,7 +32,7 @@ Err decoder_draft(Decoder *d, const Batch *batch, const int32_t *from, int64_t d
     Rows joined = join(d, w, batch, from);
     decoder_quantize(d, &joined, (const Matrix *const[]){ &w->fc }, 1);
     d->b->linear(d->b, d->x, d->r->hidden, &joined, &w->fc, NULL);
-    decoder_attention(d, batch, span_count, layer);
-    e = decoder_feed_forward(d, batch->T, layer, NULL);
+    e = decoder_attention(d, batch, span_count, layer);
+    if (!e.code) e = decoder_feed_forward(d, batch->T, layer, NULL);
     return e.code ? e : decoder_head(d, batch, w->norm, trace, "mtp.hidden", logits);
 }

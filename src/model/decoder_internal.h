@@ -4,6 +4,11 @@
 
 #include "model/model.h"
 
+enum {
+    LATENT_PIECE = 512, // keys that the mixed form expands at once; a multiple of ATTEND_BLOCK
+    LATENT_SPAN = 16    // rows of one sequence from which on expanding pays
+};
+
 typedef struct MappedExperts {
     ExpertSource source;
     const Weights *weights;
@@ -28,6 +33,12 @@ struct Decoder {
     Rows low;         // [T, q_rank] the latent query
     float *absorbed;  // [T, NH, kv_rank + rope] queries against the latent
     float *mixed;     // [T, NH, kv_rank] latents by their weights
+    Rows latents;     // expanded and mixed: [S, kv_rank] latents that are expanded at once
+    float *rotary;    // [S, rope] their rotary keys
+    float *expanded;  // [S, NH, nope + value_width]
+    float *keys;      // [S, NH, D]
+    float *values;    // [S, NH, value_width]
+    float *carry;     // mixed: [T, NH, 2]
     float *gate, *up; // [T, widest dense feed-forward]
     float *out;       // [T, H] a block's output
     float *shared;    // [T, H]
@@ -39,7 +50,9 @@ struct Decoder {
 
     int32_t *positions, *tokens; // [T], host
     AttendSpan *spans;           // [T]
-    float *logits;               // device, then host: [most_logits, vocab]
+    uint8_t **pieces;            // mixed: page tables of expanded keys and values, [2, piece_count]
+    int64_t piece_count;
+    float *logits; // device, then host: [most_logits, vocab]
     float *host_logits;
     int64_t most_logits;
     float *seen; // host, for traces: [T, widest]
@@ -61,7 +74,15 @@ Rows decoder_block_input(Decoder *d, const float *gain, NormKind kind, int64_t T
 // x += residual_multiplier * norm(out)
 void decoder_add_block(Decoder *d, const float *gain, NormKind kind, int64_t T);
 // The attention block of a layer, over the first span_count of d->spans.
-void decoder_attention(Decoder *d, const Batch *batch, int64_t span_count, int64_t layer);
+Err decoder_attention(Decoder *d, const Batch *batch, int64_t span_count, int64_t layer);
+// Its parts: out [T, NH, value_width].
+Err decoder_latent(Decoder *d, const Batch *batch, int64_t span_count, int64_t layer, float *out);
+// Rows of the two streams go into the cache, and the spans see all that is stored.
+void decoder_store(Decoder *d, const Batch *batch, const float *first, const float *second, int64_t span_count,
+                   int64_t layer);
+// Heads of x stand `width` apart; their first rope->d elements are turned.
+void decoder_turn(Decoder *d, float *x, const Rope *rope, int64_t heads, int64_t width, int64_t T);
+AttendIn decoder_attend_in(const Decoder *d, int64_t layer, int64_t span_count); // all but q and widths
 
 Err decoder_feed_forward(Decoder *d, int64_t T, int64_t layer, const Trace *trace);
 // Cuts the batch into spans of one sequence each and checks what the caller promised; returns their number, 0 when it is wrong. ahead:

@@ -202,8 +202,14 @@ typedef struct KvCache KvCache;
 typedef struct KvSequence KvSequence;
 typedef struct KvMark KvMark;
 
+// How latent attention is computed. Absorbed: attention over the latents. Expanded: over each head's keys and values, which are what
+// is cached. Mixed: latents are cached, and expanded for the long spans of a prompt; then warm and cold answers differ in the
+// last bits.
+typedef enum LatentForm { LATENT_ABSORBED, LATENT_EXPANDED, LATENT_MIXED } LatentForm;
+
 typedef struct KvOptions {
     KvType type;
+    LatentForm latent;
     int64_t page_tokens; // multiple of ATTEND_BLOCK
     int64_t mark_budget; // bytes that marks alone may hold; the oldest are thinned first
     bool drafts;         // the draft layers have streams too
@@ -267,6 +273,7 @@ typedef struct Decoder Decoder;
 
 typedef struct DecoderOptions {
     int64_t most_rows; // of a batch
+    LatentForm latent; // as the cache's
     bool drafts;       // decoder_draft will be called
 } DecoderOptions;
 

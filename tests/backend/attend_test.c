@@ -104,6 +104,23 @@ static void run_attend(Backend *b, float *out, const Shape *s, Cache *c, const f
     b->attend(b, out, &in);
 }
 
+// The same with the keys in pieces of `piece`.
+static void run_pieces(Backend *b, float *out, const Shape *s, Cache *c, const float *q, int64_t T, int64_t piece)
+{
+    AttendSpan span = { .row = 0, .T = T, .keys = T, .k = c->k, .v = c->v, .tail = c->tail };
+    span.k.page = span.v.page = span.tail.page = c->pages;
+    float *carry = random_floats(T * s->heads * 2, 1.0f);
+    AttendIn in = { .q = q, .heads = s->heads, .kv_heads = s->kv_heads, .d_k = s->d_k, .d_v = s->d_v, .scale = 0.125f };
+    in.mask = s->mask, in.window = s->window, in.d_tail = s->d_tail, in.spans = &span, in.span_count = 1;
+    in.carry = carry;
+    for (int64_t at = 0; at < T; at += piece) {
+        in.from_key = at, in.to_key = at + piece < T ? at + piece : T;
+        in.first = !at, in.last = in.to_key == T;
+        b->attend(b, out, &in);
+    }
+    free(carry);
+}
+
 typedef struct Case {
     Shape shape;
     int64_t tokens;
@@ -360,9 +377,65 @@ static void kv_store_writes_the_same_bytes_on_every_level(void **state)
     for_each_level(store_of);
 }
 
+static void pieces_of(CpuLevel level)
+{
+    Backend *b = open_level(level, 2);
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        Case c = case_of(&shapes[i], 107);
+        Cache cache = case_cache(b, &c, c.tokens);
+        const int64_t n = c.tokens * shapes[i].heads * shapes[i].d_v;
+        float *pieces = random_floats(n, 1.0f);
+        run_attend(b, c.out, &shapes[i], &cache, c.q, 0, c.tokens, c.tokens);
+        for (int64_t piece = 32; piece <= 96; piece += 32) {
+            run_pieces(b, pieces, &shapes[i], &cache, c.q, c.tokens, piece);
+            assert_memory_equal(pieces, c.out, (size_t)n * sizeof *pieces);
+        }
+        free(pieces);
+        cache_end(&cache);
+        case_end(&c);
+    }
+    backend_close(b);
+}
+
+static void keys_in_pieces_give_the_same_bits(void **state)
+{
+    (void)state;
+    seed(23);
+    for_each_level(pieces_of);
+}
+
+static void loads_of(CpuLevel level)
+{
+    Backend *b = open_level(level, 2);
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        Case c = case_of(&shapes[i], 71);
+        Cache cache = case_cache(b, &c, c.tokens);
+        KvView view = cache.k;
+        view.page = cache.pages;
+        float *x = random_floats(40 * (view.width + 3), 1.0f);
+        b->kv_load(b, x, view.width + 3, &view, 30, 40);
+        for (int64_t t = 0; t < 40; t++)
+            for (int64_t e = 0; e < view.width; e++)
+                assert_true(fabs((double)x[t * (view.width + 3) + e] - stored(&cache, &view, 30 + t, e)) < 1e-6);
+        free(x);
+        cache_end(&cache);
+        case_end(&c);
+    }
+    backend_close(b);
+}
+
+static void stored_rows_are_loaded(void **state)
+{
+    (void)state;
+    seed(24);
+    for_each_level(loads_of);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_in_pieces_give_the_same_bits),
+        cmocka_unit_test(stored_rows_are_loaded),
         cmocka_unit_test(attend_is_softmax_over_the_visible_keys),
         cmocka_unit_test(attend_ignores_how_a_sequence_was_cut_into_chunks),
         cmocka_unit_test(attend_ignores_page_size_and_threads),

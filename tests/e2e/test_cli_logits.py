@@ -77,6 +77,17 @@ def test_chunks_and_threads_change_nothing(dure, case, tmp_path):
         np.testing.assert_array_equal(other["greedy"], runs[0]["greedy"])
 
 
+@pytest.mark.parametrize("form", ["expanded", "mixed"])
+@golden_parametrize("axk1", "vaetki")
+def test_forms_of_latent_attention_give_the_reference(dure, case, tmp_path, form):
+    tolerance = json.loads((case / "case.json").read_text())["tolerance"]["logits_abs"]
+    prompt = prompts(case)[-1]
+    got = logits(dure, case, prompt["tokens"], tmp_path / "out.safetensors", "--cpu", "scalar", "--mla", form, "--greedy",
+                 len(prompt["greedy"]))
+    assert np.abs(got["logits"] - prompt["logits"]).max() <= tolerance
+    np.testing.assert_array_equal(got["greedy"], prompt["greedy"])
+
+
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory):
     return write_talker(tmp_path_factory.mktemp("models") / "counter", COUNTING)

@@ -154,21 +154,32 @@ static void check_drafts(Runner *r, const char *folder, int prompt)
 }
 
 typedef struct Walk {
-    int cases, drafting; // of them, with a draft layer
+    int cases, drafting, latent; // of them, with a draft layer, with latent attention
 } Walk;
+
+static void check_form(const Case *c, const char *folder, LatentForm form)
+{
+    Runner r;
+    RunnerOptions options = RUNNER_PLAIN;
+    options.latent = form;
+    runner_open(&r, c, options);
+    for (int i = 0; i < c->prompts; i++) check_prompt(&r, folder, i);
+    for (int i = 0; i < c->prompts && c->recipe->draft_layers; i++) check_drafts(&r, folder, i);
+    runner_close(&r);
+}
 
 static void check_case(const char *folder, void *user)
 {
     Walk *walk = user;
     Case c;
-    Runner r;
     case_open(&c, folder);
-    runner_open(&r, &c, RUNNER_PLAIN);
-    for (int i = 0; i < c.prompts; i++) check_prompt(&r, folder, i);
-    for (int i = 0; i < c.prompts && c.recipe->draft_layers; i++) check_drafts(&r, folder, i);
+    const bool latent = c.recipe->latent.kv_rank > 0;
+    check_form(&c, folder, LATENT_ABSORBED);
+    if (latent) check_form(&c, folder, LATENT_EXPANDED);
+    if (latent) check_form(&c, folder, LATENT_MIXED);
     walk->cases++;
     walk->drafting += c.recipe->draft_layers > 0;
-    runner_close(&r);
+    walk->latent += latent;
     case_close(&c);
     print_message("%s: equal\n", folder);
 }
@@ -178,7 +189,7 @@ static void every_case_equals_its_reference(void **state)
     (void)state;
     Walk walk = { 0 };
     walk_cases(check_case, &walk);
-    assert_true(walk.cases >= 31 && walk.drafting >= 3);
+    assert_true(walk.cases >= 31 && walk.drafting >= 3 && walk.latent >= 9);
 }
 
 int main(void)

@@ -127,11 +127,12 @@ static void check_forks_and_marks(const Case *c, RunnerOptions plain, const int3
     free(out);
 }
 
-static void check_level(const Case *c, CpuLevel level)
+static void check_level(const Case *c, CpuLevel level, LatentForm form)
 {
     RunnerOptions plain = RUNNER_PLAIN;
     int32_t ids[PROMPT];
     plain.level = level;
+    plain.latent = form;
     if (level != CPU_SCALAR) plain.kv = KV_BF16;
     make_prompt(ids, c, 1);
     float *base = read_alone(c, plain, ids, 512);
@@ -145,7 +146,8 @@ static void check_case(const char *folder, void *level)
 {
     Case c;
     case_open(&c, folder);
-    check_level(&c, *(const CpuLevel *)level);
+    check_level(&c, *(const CpuLevel *)level, LATENT_ABSORBED);
+    if (c.recipe->latent.kv_rank) check_level(&c, *(const CpuLevel *)level, LATENT_EXPANDED);
     case_close(&c);
 }
 

@@ -345,35 +345,63 @@ static void run_block(Block *b, Pair *pairs, const AttendTile *tile, int64_t pos
     }
 }
 
+static int64_t pair_at(const AttendTile *tile, int64_t p)
+{
+    return (tile->span->row + tile->query + p / tile->heads) * tile->in->heads + tile->head + p % tile->heads;
+}
+
+// The pairs of a tile, their outputs in o: new, or as the piece of keys before left them.
+static void pairs_begin(Pair *pairs, const AttendTile *tile, float *o, int64_t width)
+{
+    const AttendIn *in = tile->in;
+    const bool goes_on = in->carry && !in->first;
+    const int64_t total = tile->queries * tile->heads;
+    memset(o, 0, (size_t)(total * width) * sizeof *o);
+    for (int64_t p = 0; p < total; p++) {
+        const int64_t at = pair_at(tile, p);
+        pairs[p] = (Pair){ .q = in->q + at * in->d_k, .o = o + p * width, .m = -INFINITY };
+        if (!goes_on) continue;
+        pairs[p].m = in->carry[2 * at], pairs[p].l = in->carry[2 * at + 1];
+        memcpy(pairs[p].o, tile->out + at * in->d_v, (size_t)in->d_v * sizeof(float));
+    }
+}
+
+static void pairs_end(const Pair *pairs, const AttendTile *tile)
+{
+    const AttendIn *in = tile->in;
+    for (int64_t p = 0; p < tile->queries * tile->heads; p++) {
+        const int64_t at = pair_at(tile, p);
+        float *out = tile->out + at * in->d_v;
+        V l = v_set(pairs[p].l);
+        int64_t i = 0;
+        if (in->carry && !in->last) {
+            in->carry[2 * at] = pairs[p].m, in->carry[2 * at + 1] = pairs[p].l;
+            memcpy(out, pairs[p].o, (size_t)in->d_v * sizeof(float));
+            continue;
+        }
+        for (; i + WIDTH <= in->d_v; i += WIDTH) v_store(out + i, v_div(v_load(pairs[p].o + i), l));
+        if (i < in->d_v) v_store_first(out + i, v_div(v_load(pairs[p].o + i), l), in->d_v - i);
+    }
+}
+
 static void attend(const AttendTile *tile, void *slot)
 {
     const AttendIn *in = tile->in;
     const AttendSpan *span = tile->span;
-    int64_t kv = tile->head / (in->heads / in->kv_heads), total = tile->queries * tile->heads;
+    int64_t kv = tile->head / (in->heads / in->kv_heads);
     Block b = { .in = in, .width = whole_vectors(in->d_v) };
     b.pad = whole_vectors(in->d_k > in->d_v ? in->d_k : in->d_v);
     float *o = slot;
     b.keys = o + ATTEND_PAIRS * b.width;
     b.rows = b.keys + in->d_k * ATTEND_BLOCK;
-    memset(o, 0, (size_t)(total * b.width) * sizeof *o);
     Pair pairs[ATTEND_PAIRS];
-    for (int64_t p = 0; p < total; p++) {
-        int64_t row = (span->row + tile->query + p / tile->heads) * in->heads + tile->head + p % tile->heads;
-        pairs[p] = (Pair){ .q = in->q + row * in->d_k, .o = o + p * b.width, .m = -INFINITY };
-    }
+    pairs_begin(pairs, tile, o, b.width);
     int64_t first, last, other; // keys of the whole tile: its first query sees the earliest, its last query the latest
     attend_visible(in, span, tile->query, &first, &other);
     attend_visible(in, span, tile->query + tile->queries - 1, &other, &last);
     first = first / ATTEND_BLOCK * ATTEND_BLOCK;
     for (int64_t position = first; position < last; position += ATTEND_BLOCK) run_block(&b, pairs, tile, position, kv);
-    for (int64_t p = 0; p < total; p++) {
-        int64_t row = (span->row + tile->query + p / tile->heads) * in->heads + tile->head + p % tile->heads;
-        float *out = tile->out + row * in->d_v;
-        V l = v_set(pairs[p].l);
-        int64_t i = 0;
-        for (; i + WIDTH <= in->d_v; i += WIDTH) v_store(out + i, v_div(v_load(pairs[p].o + i), l));
-        if (i < in->d_v) v_store_first(out + i, v_div(v_load(pairs[p].o + i), l), in->d_v - i);
-    }
+    pairs_end(pairs, tile);
 }
 
 #endif

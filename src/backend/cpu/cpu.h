@@ -113,6 +113,7 @@ void cpu_experts(Backend *b, float *y, const ExpertsIn *in);
 void cpu_rms_norm(Backend *b, float *y, const NormIn *in, int64_t rows, int64_t n);
 void cpu_rope(Backend *b, float *x, const RopeIn *in, int64_t T);
 void cpu_kv_store(Backend *b, const KvView *view, const float *x, int64_t x_stride, int64_t position, int64_t T);
+void cpu_kv_load(Backend *b, float *x, int64_t x_stride, const KvView *view, int64_t position, int64_t T);
 void cpu_attend(Backend *b, float *out, const AttendIn *in);
 void cpu_route(Backend *b, int32_t *ids, float *weights, const RouteIn *in);
 void cpu_swiglu(Backend *b, float *y, const float *gate, const float *up, int64_t n, float clamp);
@@ -127,17 +128,21 @@ static inline uint8_t *kv_row(const KvView *view, int64_t position)
            (size_t)(position % view->page_tokens) * view->row_bytes;
 }
 
-// The keys that a query sees: [*from, *to), never empty for a query of the span.
+// The keys that a query sees: [*from, *to), never empty for a query of the span but where keys come in pieces.
 static inline void attend_visible(const AttendIn *in, const AttendSpan *span, int64_t query, int64_t *from, int64_t *to)
 {
     int64_t i = span->position + query;
     *from = in->mask == MASK_WINDOW && i - in->window + 1 > 0 ? i - in->window + 1 : 0;
     *to = in->mask == MASK_FULL ? span->keys : i + 1;
+    if (!in->carry) return;
+    if (*from < in->from_key) *from = in->from_key;
+    if (*to > in->to_key) *to = in->to_key;
 }
 
 void scalar_float_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot);
 void scalar_code_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot);
 void scalar_attend(const AttendTile *tile, void *slot);
+void scalar_load_row(float *x, const uint8_t *row, KvType type, int64_t width, int64_t first, int64_t d);
 float scalar_dot(const float *a, const float *b, int64_t n); // 16 partial sums by index mod 16, then a fixed tree
 
 #endif

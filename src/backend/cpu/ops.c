@@ -431,6 +431,29 @@ void cpu_kv_store(Backend *b, const KvView *view, const float *x, int64_t x_stri
     cpu_fork(b, store_chunk, &f, parts_of(T, f.each));
 }
 
+typedef struct LoadFork {
+    float *x;
+    const KvView *view;
+    int64_t x_stride, position, T, each;
+} LoadFork;
+
+static void load_chunk(Backend *b, const void *arg, int64_t chunk, void *slot)
+{
+    (void)b, (void)slot;
+    const LoadFork *f = arg;
+    const int64_t end = least(f->T, (chunk + 1) * f->each);
+    for (int64_t t = chunk * f->each; t < end; t++)
+        scalar_load_row(f->x + t * f->x_stride, kv_row(f->view, f->position + t), f->view->type, f->view->width, 0,
+                        f->view->width);
+}
+
+void cpu_kv_load(Backend *b, float *x, int64_t x_stride, const KvView *view, int64_t position, int64_t T)
+{
+    LoadFork f = { .x = x, .view = view, .x_stride = x_stride, .position = position, .T = T };
+    f.each = row_chunk(T, view->width);
+    cpu_fork(b, load_chunk, &f, parts_of(T, f.each));
+}
+
 typedef struct AttendFork {
     const AttendIn *in;
     float *out;

@@ -9,28 +9,32 @@ typedef struct Pair {
     float m, l;
 } Pair;
 
-// Elements [first, first + d) of the rows of `count` positions from `position` on, as float32, `stride` apart.
+// Elements [first, first + d) of a stored row of `width`.
+void scalar_load_row(float *x, const uint8_t *row, KvType type, int64_t width, int64_t first, int64_t d)
+{
+    const uint8_t *scales = row + rows_blocks(width) * QUANT_BLOCK;
+    for (int64_t i = 0; i < d; i++) {
+        const int64_t e = first + i;
+        if (type == KV_F32) {
+            memcpy(&x[i], row + 4 * e, sizeof(float));
+        } else if (type == KV_BF16) {
+            uint16_t h;
+            memcpy(&h, row + 2 * e, sizeof h);
+            x[i] = bf16_to_f32(h);
+        } else {
+            float scale;
+            memcpy(&scale, scales + e / QUANT_BLOCK * 4, sizeof scale);
+            x[i] = (float)(int8_t)row[e] * scale;
+        }
+    }
+}
+
+// The same of `count` positions from `position` on, `stride` apart.
 static void decode_keys(float *out, int64_t stride, const KvView *view, int64_t position, int64_t count, int64_t first,
                         int64_t d)
 {
-    int64_t blocks = rows_blocks(view->width);
-    for (int64_t j = 0; j < count; j++, out += stride) {
-        const uint8_t *row = kv_row(view, position + j);
-        for (int64_t i = 0; i < d; i++) {
-            int64_t e = first + i;
-            if (view->type == KV_F32) {
-                memcpy(&out[i], row + 4 * e, sizeof(float));
-            } else if (view->type == KV_BF16) {
-                uint16_t h;
-                memcpy(&h, row + 2 * e, sizeof h);
-                out[i] = bf16_to_f32(h);
-            } else {
-                float scale;
-                memcpy(&scale, row + blocks * QUANT_BLOCK + e / QUANT_BLOCK * 4, sizeof scale);
-                out[i] = (float)(int8_t)row[e] * scale;
-            }
-        }
-    }
+    for (int64_t j = 0; j < count; j++)
+        scalar_load_row(out + j * stride, kv_row(view, position + j), view->type, view->width, first, d);
 }
 
 // One pair over keys [from, to) of a block whose decoded keys and values are k and v.
@@ -53,6 +57,38 @@ static void pair_block(Pair *pair, float *o, const float *q, const float *k, con
     pair->m = largest;
 }
 
+// Where the pairs of a tile stand in [T, heads].
+static int64_t pair_at(const AttendTile *tile, int64_t p)
+{
+    return (tile->span->row + tile->query + p / tile->heads) * tile->in->heads + tile->head + p % tile->heads;
+}
+
+static void pairs_begin(Pair *pairs, const AttendTile *tile)
+{
+    const AttendIn *in = tile->in;
+    for (int64_t p = 0; p < tile->queries * tile->heads; p++) {
+        const int64_t at = pair_at(tile, p);
+        pairs[p] = (Pair){ .m = -INFINITY };
+        if (in->carry && !in->first)
+            pairs[p] = (Pair){ in->carry[2 * at], in->carry[2 * at + 1] };
+        else
+            memset(tile->out + at * in->d_v, 0, (size_t)in->d_v * sizeof(float));
+    }
+}
+
+static void pairs_end(const Pair *pairs, const AttendTile *tile)
+{
+    const AttendIn *in = tile->in;
+    for (int64_t p = 0; p < tile->queries * tile->heads; p++) {
+        const int64_t at = pair_at(tile, p);
+        float *o = tile->out + at * in->d_v;
+        if (in->carry && !in->last)
+            in->carry[2 * at] = pairs[p].m, in->carry[2 * at + 1] = pairs[p].l;
+        else
+            for (int64_t i = 0; i < in->d_v; i++) o[i] /= pairs[p].l;
+    }
+}
+
 void scalar_attend(const AttendTile *tile, void *slot)
 {
     const AttendIn *in = tile->in;
@@ -60,14 +96,11 @@ void scalar_attend(const AttendTile *tile, void *slot)
     int64_t kv = tile->head / (in->heads / in->kv_heads);
     float *k = slot, *v = k + ATTEND_BLOCK * in->d_k; // [ATTEND_BLOCK, d]
     Pair pairs[ATTEND_PAIRS];
-    for (int i = 0; i < ATTEND_PAIRS; i++) pairs[i] = (Pair){ .m = -INFINITY };
     int64_t first, last, from,
         to; // keys of the whole tile: its first query sees the earliest, its last query the latest
     attend_visible(in, span, tile->query, &first, &to);
     attend_visible(in, span, tile->query + tile->queries - 1, &from, &last);
-    for (int64_t t = 0; t < tile->queries; t++)
-        memset(tile->out + ((span->row + tile->query + t) * in->heads + tile->head) * in->d_v, 0,
-               (size_t)(tile->heads * in->d_v) * sizeof(float));
+    pairs_begin(pairs, tile);
     for (int64_t block = first / ATTEND_BLOCK * ATTEND_BLOCK; block < last; block += ATTEND_BLOCK) {
         int64_t count = span->keys - block < ATTEND_BLOCK ? span->keys - block : ATTEND_BLOCK;
         const int64_t d_first = in->d_k - in->d_tail;
@@ -75,17 +108,12 @@ void scalar_attend(const AttendTile *tile, void *slot)
         if (in->d_tail) decode_keys(k + d_first, in->d_k, &span->tail, block, count, 0, in->d_tail);
         decode_keys(v, in->d_v, &span->v, block, count, kv * in->d_v, in->d_v);
         for (int64_t p = 0; p < tile->queries * tile->heads; p++) {
-            int64_t query = tile->query + p / tile->heads, head = tile->head + p % tile->heads;
-            attend_visible(in, span, query, &from, &to);
+            attend_visible(in, span, tile->query + p / tile->heads, &from, &to);
             from = from > block ? from - block : 0;
             to = to - block < count ? to - block : count;
-            int64_t at = (span->row + query) * in->heads + head;
+            const int64_t at = pair_at(tile, p);
             if (from < to) pair_block(&pairs[p], tile->out + at * in->d_v, in->q + at * in->d_k, k, v, in, from, to);
         }
     }
-    for (int64_t p = 0; p < tile->queries * tile->heads; p++) {
-        float *o = tile->out +
-                   ((span->row + tile->query + p / tile->heads) * in->heads + tile->head + p % tile->heads) * in->d_v;
-        for (int64_t i = 0; i < in->d_v; i++) o[i] /= pairs[p].l;
-    }
+    pairs_end(pairs, tile);
 }

@@ -170,6 +170,7 @@ void scalar_fill(Backend *b)
     b->rms_norm = cpu_rms_norm;
     b->rope = cpu_rope;
     b->kv_store = cpu_kv_store;
+    b->kv_load = cpu_kv_load;
     b->attend = cpu_attend;
     b->route = cpu_route;
     b->swiglu = cpu_swiglu;
