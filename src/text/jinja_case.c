@@ -192,6 +192,11 @@ bool jinja_in_class(uint32_t c, CharClass class)
     switch (class) {
     case CLASS_ALPHA:
         return letter;
+    case CLASS_NAME_START:
+        return letter || k == UTF8PROC_CATEGORY_NL;
+    case CLASS_NAME:
+        return letter || k == UTF8PROC_CATEGORY_NL || k == UTF8PROC_CATEGORY_ND || k == UTF8PROC_CATEGORY_MN ||
+               k == UTF8PROC_CATEGORY_MC || k == UTF8PROC_CATEGORY_PC;
     case CLASS_DECIMAL:
         return k == UTF8PROC_CATEGORY_ND;
     case CLASS_DIGIT:

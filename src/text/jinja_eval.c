@@ -66,11 +66,16 @@ static Value macro_attribute(Run *r, const Macro *m, Str name)
         return m->node->kind == S_CALL ? NONE : jinja_text(r, m->name.at, m->name.n, false); // a call block's has none
     for (size_t i = 0; i < COUNT(uses); i++)
         if (str_is(name, uses[i].name)) return (Value){ .kind = V_BOOL, .flag = (m->node->uses & uses[i].use) != 0 };
-    if (!str_is(name, "arguments")) return NOTHING;
+    const bool explicit = str_is(name, "explicit_caller");
+    if (!explicit && !str_is(name, "arguments")) return NOTHING;
     List *list = jinja_list_new(r, m->node->count);
     size_t i = 0;
     for (const Node *arg = m->node->args; list && arg; arg = arg->next)
         list->at[i++] = (Value){ .kind = V_TEXT, .text = arg->key };
+    for (i = 0; explicit && list && i < list->n; i++)
+        if (str_is((Str){ list->at[i].text->at, list->at[i].text->n }, "caller"))
+            return (Value){ .kind = V_BOOL, .flag = true };
+    if (explicit) return (Value){ .kind = V_BOOL };
     return jinja_list(V_TUPLE, list);
 }
 
@@ -85,6 +90,20 @@ static Value number_attribute(Run *r, Value of, Str name)
     return whole && str_is(name, "denominator") ? one : NOTHING;
 }
 
+static Value cycle_attribute(Run *r, Value of, Str name)
+{
+    const Cycle *c = of.cycle;
+    if (of.kind == V_JOINER) {
+        if (str_is(name, "sep")) return c->at[0];
+        return str_is(name, "used") ? (Value){ .kind = V_BOOL, .flag = c->used } : NOTHING;
+    }
+    if (str_is(name, "current")) return c->at[c->next];
+    if (str_is(name, "pos")) return (Value){ .kind = V_INT, .integer = (int64_t)c->next };
+    List *items = str_is(name, "items") ? jinja_list_new(r, c->n) : NULL;
+    if (items) memcpy(items->at, c->at, c->n * sizeof *items->at);
+    return jinja_list(V_TUPLE, items);
+}
+
 static Value plain_attribute(Run *r, Value of, const Text *key)
 {
     Str name = { key->at, key->n };
@@ -96,8 +115,8 @@ static Value plain_attribute(Run *r, Value of, const Text *key)
     case V_MACRO:
         return macro_attribute(r, of.macro, name);
     case V_CYCLER:
-        if (str_is(name, "current")) return of.cycle->at[of.cycle->next];
-        return NOTHING;
+    case V_JOINER:
+        return cycle_attribute(r, of, name);
     case V_TUPLE:
         if (of.list->grouped && str_is(name, "grouper")) return of.list->at[0];
         if (of.list->grouped && str_is(name, "list")) return of.list->at[1];
@@ -208,7 +227,9 @@ Value jinja_call_builtin(Run *r, const Builtin *b, Value self, const Args *args)
     size_t count = 0;
     if (jinja_failed(r)) return NOTHING;
     if (b->params[0] == '*') return b->fn(r, self, a, args);
-    for (const char *at = b->params; *at; at += *at == ' ') {
+    bool by_place = b->params[0] == '/';
+    if (by_place && args->named_n) return jinja_fail(r, ERR_FORMAT, "%s() takes no keyword arguments", b->name);
+    for (const char *at = b->params + by_place; *at; at += *at == ' ') {
         size_t n = strcspn(at, " ");
         names[count++] = (Str){ at, n };
         at += n;

@@ -68,20 +68,28 @@ bool jinja_assign(Run *r, const Node *target, Value v, Frame *f)
 bool jinja_loop_fetch(Run *r, Loop *loop, size_t upto)
 {
     while (loop->n <= upto && loop->source_at < loop->source->n && !jinja_failed(r)) {
-        Value item = loop->source->at[loop->source_at++];
+        List *source = loop->source;
+        if (loop->taking) source->n--;
+        Value item = loop->taking ? *source->at++ : source->at[loop->source_at++];
+        if (!loop->node->c) {
+            loop->items[loop->n++] = item;
+            continue;
+        }
         Frame *f = jinja_frame(r, loop->frame);
         if (!f || !jinja_assign(r, loop->node->a, item, f)) return false;
-        if (jinja_true(r, jinja_eval(r, loop->node->c, f))) loop->items[loop->n++] = item;
+        if (!jinja_true(r, jinja_eval(r, loop->node->c, f))) continue;
+        // jinja2's filter gives out what the names hold, so that a pair of any kind is a tuple from here on.
+        loop->items[loop->n++] = loop->node->a->kind == E_TUPLE ? jinja_eval(r, loop->node->a, f) : item;
     }
     return loop->n > upto ? !jinja_failed(r) : jinja_reach(r, loop->source);
 }
 
-static Loop *loop_new(Run *r, const Node *n, Frame *f, List *source, int depth)
+static Loop *loop_new(Run *r, const Node *n, Frame *f, List *source, bool taking, int depth)
 {
     Loop *loop = jinja_alloc(r, 1, sizeof *loop);
     if (!loop) return NULL;
-    *loop = (Loop){ .node = n, .frame = f, .source = source, .depth = depth };
-    if (!n->c) { // all items pass
+    *loop = (Loop){ .node = n, .frame = f, .source = source, .taking = taking, .depth = depth };
+    if (!n->c && !taking) { // all items pass
         loop->items = source->at;
         loop->n = loop->source_at = source->n;
         return loop;
@@ -92,8 +100,9 @@ static Loop *loop_new(Run *r, const Node *n, Frame *f, List *source, int depth)
 
 static void run_loop(Run *r, const Node *n, Frame *f, Value iterable, int depth)
 {
-    List *source = jinja_iterate_lazily(r, iterable);
-    Loop *loop = source ? loop_new(r, n, f, source, depth) : NULL;
+    bool taking = iterable.kind == V_STREAM && !iterable.list->spent;
+    List *source = taking && !jinja_failed(r) ? iterable.list : jinja_iterate_lazily(r, iterable);
+    Loop *loop = source ? loop_new(r, n, f, source, taking, depth) : NULL;
     bool whole = false; // an iteration reached its end: jinja2's `else` is for loops without one
     if (!loop) return;
     for (; jinja_loop_fetch(r, loop, loop->at) && loop->at < loop->n; loop->at++) {

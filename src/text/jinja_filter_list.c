@@ -155,13 +155,30 @@ static Value filter_join(Run *r, Value self, const Value *a, const Args *args)
 static Value filter_sort(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
-    return sorted(r, jinja_iterate(r, self), a[2], jinja_true(r, a[1]), jinja_true(r, a[0]));
+    return sorted(r, jinja_iterate(r, self), a[2], jinja_true(r, a[1]), jinja_flag(r, a[0], false));
+}
+
+// What Python makes one by one as it is asked for is made at once here; what fails is kept until it would be reached.
+static Value stream(Run *r, List *list, size_t n, const List *from)
+{
+    const Err e = r->err;
+    if (e.code && e.code != ERR_FORMAT) return NOTHING;
+    r->err = OK;
+    if (!list) list = jinja_list_new(r, 0);
+    if (!list) return NOTHING;
+    list->n = n;
+    list->fault = from ? from->fault : NULL;
+    Err *kept = e.code ? jinja_alloc(r, 1, sizeof *kept) : NULL;
+    if (!kept) return jinja_list(V_STREAM, list);
+    *kept = e;
+    list->fault = kept;
+    return jinja_list(V_STREAM, list);
 }
 
 static Value filter_unique(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
-    const List *from = jinja_iterate(r, self);
+    const List *from = jinja_iterate_lazily(r, self);
     List *list = from ? jinja_list_new(r, from->n) : NULL;
     Value seen = jinja_dict_new(r);
     size_t n = 0;
@@ -171,38 +188,49 @@ static Value filter_unique(Run *r, Value self, const Value *a, const Args *args)
         if (jinja_failed(r) || jinja_dict_get(r, seen.dict, key).kind != V_ABSENT) continue;
         if (jinja_dict_put(r, seen.dict, key, NONE)) list->at[n++] = from->at[i];
     }
-    if (list) list->n = n;
-    return jinja_list(V_STREAM, list);
+    return stream(r, list, n, from);
+}
+
+// A row of batch(): `n` items from `at`, filled up to `size` where that is a number.
+static Value batch_row(Run *r, const Value *at, size_t n, Value size, Value fill)
+{
+    int64_t width = 0;
+    bool short_row = given(fill) && jinja_compare(r, integer((int64_t)n), size, "<") == -1;
+    if (short_row && !jinja_need_int(r, size, &width)) return NOTHING;
+    List *row = jinja_failed(r) ? NULL : jinja_list_new(r, width > (int64_t)n ? (size_t)width : n);
+    for (size_t i = 0; row && i < row->n; i++) row->at[i] = i < n ? at[i] : fill;
+    return jinja_list(V_LIST, row);
 }
 
 static Value filter_batch(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
-    int64_t size;
-    const List *from = jinja_iterate(r, self);
-    if (!from || !jinja_need_int(r, a[0], &size)) return NOTHING;
-    if (size < 1) return jinja_fail(r, ERR_FORMAT, "batch() needs a size of at least 1");
-    size_t width = size > (int64_t)from->n ? from->n : (size_t)size, rows = width ? (from->n - 1) / width + 1 : 0;
-    bool fill = given(a[1]);
-    List *list = jinja_list_new(r, rows);
-    for (size_t row = 0; list && row < rows; row++) {
-        size_t begin = row * width, n = from->n - begin < width ? from->n - begin : width;
-        List *line = jinja_list_new(r, fill ? (size_t)size : n);
-        for (size_t i = 0; line && i < line->n; i++) line->at[i] = i < n ? from->at[begin + i] : a[1];
-        list->at[row] = jinja_list(V_LIST, line);
+    const List *from = jinja_iterate_lazily(r, self);
+    List *list = from ? jinja_list_new(r, from->n + 1) : NULL;
+    size_t n = 0, begin = 0;
+    for (size_t i = 0; list && i < from->n && !jinja_failed(r); i++) {
+        if (!jinja_equal(r, integer((int64_t)(i - begin)), a[0])) continue;
+        list->at[n] = batch_row(r, from->at + begin, i - begin, a[0], NONE);
+        begin = i;
+        n += !jinja_failed(r);
     }
-    return jinja_list(V_STREAM, list);
+    if (list && !jinja_failed(r) && jinja_reach(r, from) && begin < from->n) {
+        list->at[n] = batch_row(r, from->at + begin, from->n - begin, a[0], a[1]);
+        n += !jinja_failed(r);
+    }
+    return stream(r, list, n, NULL);
 }
 
 static Value filter_slice(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
-    int64_t slices;
+    int64_t slices = 0;
     const List *from = jinja_iterate(r, self);
-    if (!from || !jinja_need_int(r, a[0], &slices)) return NOTHING;
-    if (slices < 1) return jinja_fail(r, ERR_FORMAT, "slice() needs at least 1 slice");
+    if (from && jinja_need_int(r, a[0], &slices) && !slices)
+        jinja_fail(r, ERR_FORMAT, "integer division or modulo by zero");
+    if (jinja_failed(r) || slices < 1) return stream(r, NULL, 0, NULL);
     List *list = jinja_list_new(r, (size_t)slices);
-    size_t each = from->n / (size_t)slices, longer = from->n % (size_t)slices, at = 0;
+    size_t each = from->n / (size_t)slices, longer = from->n % (size_t)slices, at = 0, made = 0;
     for (size_t i = 0; list && i < list->n && !jinja_failed(r); i++) {
         size_t n = each + (i < longer);
         bool fill = given(a[1]) && i >= longer;
@@ -211,9 +239,9 @@ static Value filter_slice(Run *r, Value self, const Value *a, const Args *args)
         if (n) memcpy(line->at, from->at + at, n * sizeof *line->at);
         if (fill) line->at[n] = a[1];
         at += n;
-        list->at[i] = jinja_list(V_LIST, line);
+        list->at[made++] = jinja_list(V_LIST, line);
     }
-    return jinja_list(V_STREAM, list);
+    return stream(r, list, made, NULL);
 }
 
 static Value filter_sum(Run *r, Value self, const Value *a, const Args *args)
@@ -294,23 +322,6 @@ Value jinja_call_named_filter(Run *r, Value name, Value v, const Args *args)
     const Builtin *b = name.kind == V_TEXT ? jinja_filter((Str){ name.text->at, name.text->n }) : NULL;
     if (!b) return jinja_fail(r, ERR_FORMAT, "no filter of the name given to map()");
     return jinja_call_builtin(r, b, v, args);
-}
-
-// What Python makes one by one as it is asked for is made at once here; what fails is kept until it would be reached.
-static Value stream(Run *r, List *list, size_t n, const List *from)
-{
-    const Err e = r->err;
-    if (e.code && e.code != ERR_FORMAT) return NOTHING;
-    r->err = OK;
-    if (!list) list = jinja_list_new(r, 0);
-    if (!list) return NOTHING;
-    list->n = n;
-    list->fault = from ? from->fault : NULL;
-    Err *kept = e.code ? jinja_alloc(r, 1, sizeof *kept) : NULL;
-    if (!kept) return jinja_list(V_STREAM, list);
-    *kept = e;
-    list->fault = kept;
-    return jinja_list(V_STREAM, list);
 }
 
 // map(attribute=..., default=...)
@@ -400,7 +411,10 @@ static Value filter_items(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)a, (void)args;
     if (self.kind == V_UNDEFINED) return jinja_list(V_STREAM, jinja_list_new(r, 0));
-    if (self.kind != V_DICT) return jinja_fail(r, ERR_FORMAT, "can only get item pairs from a mapping");
+    if (self.kind != V_DICT) {
+        jinja_fail(r, ERR_FORMAT, "can only get item pairs from a mapping");
+        return stream(r, NULL, 0, NULL);
+    }
     Value v = jinja_dict_items(r, self.dict);
     if (v.kind == V_ITEMS) v.kind = V_STREAM;
     return v;
@@ -416,7 +430,7 @@ static Value filter_dictsort(Run *r, Value self, const Value *a, const Args *arg
     if (self.kind != V_DICT) return jinja_fail(r, ERR_FORMAT, "'%s' object has no attribute 'items'", jinja_type(self));
     Value items = jinja_dict_items(r, self.dict);
     if (jinja_failed(r)) return NOTHING;
-    return sorted(r, items.list, integer(by_value), jinja_true(r, a[0]), jinja_true(r, a[2]));
+    return sorted(r, items.list, integer(by_value), jinja_true(r, a[0]), jinja_flag(r, a[2], false));
 }
 
 static Value filter_default(Run *r, Value self, const Value *a, const Args *args)
@@ -437,12 +451,6 @@ static Value filter_attr(Run *r, Value self, const Value *a, const Args *args)
         if (!jinja_method(V_DICT, name, &unsafe) && !unsafe) return jinja_undefined(r, name, "dict");
     }
     return jinja_get(r, self, a[0].text);
-}
-
-static Value filter_random(Run *r, Value self, const Value *a, const Args *args)
-{
-    (void)self, (void)a, (void)args;
-    return jinja_fail(r, ERR_UNSUPPORTED, "the filter random would make prompts that differ from run to run");
 }
 
 const Builtin jinja_filters_list[] = {
@@ -471,7 +479,7 @@ const Builtin jinja_filters_list[] = {
     { "default", "default_value boolean", 0, filter_default },
     { "d", "default_value boolean", 0, filter_default },
     { "attr", "name", 1, filter_attr },
-    { "random", "", 0, filter_random },
+    { "random", "", 0, jinja_random },
     { NULL, NULL, 0, NULL },
 };
 

@@ -74,7 +74,7 @@ static Value filter_replace(Run *r, Value self, const Value *a, const Args *args
     (void)args;
     int64_t max;
     const Text *t = jinja_soft(r, self), *old = jinja_soft(r, a[0]), *new = jinja_soft(r, a[1]);
-    if (!jinja_index(r, a[2], -1, &max)) return NOTHING;
+    if (!jinja_index(r, a[2].kind == V_NONE ? NOTHING : a[2], -1, &max)) return NOTHING;
     if (r->autoescape && t->safe) new = jinja_soft(r, jinja_escaped(r, a[1]));
     return jinja_failed(r) ? NOTHING : jinja_replace(r, t, old, new, max);
 }
@@ -130,7 +130,9 @@ static Value filter_truncate(Run *r, Value self, const Value *a, const Args *arg
     int64_t length, leeway;
     const Text *t = self.kind == V_TEXT ? self.text : NULL;
     Value end = a[2].kind == V_ABSENT ? jinja_literal(r, "...") : a[2];
-    if (!jinja_index(r, a[0], 255, &length) || !jinja_index(r, a[3], 5, &leeway)) return NOTHING;
+    if (!(a[0].kind == V_BIG ? jinja_bound : jinja_index)(r, a[0], 255, &length) ||
+        !jinja_index(r, a[3].kind == V_NONE ? NOTHING : a[3], 5, &leeway))
+        return NOTHING;
     if (end.kind != V_TEXT) return jinja_fail(r, ERR_FORMAT, "truncate takes a string as end, not %s", jinja_type(end));
     if (length < end.text->chars || leeway < 0)
         return jinja_fail(r, ERR_FORMAT, "truncate needs room for its end and no negative leeway");
@@ -499,12 +501,6 @@ static Value filter_format(Run *r, Value self, const Value *a, const Args *args)
     return jinja_percent(r, jinja_soft(r, self), values);
 }
 
-static Value filter_urlize(Run *r, Value self, const Value *a, const Args *args)
-{
-    (void)self, (void)a, (void)args;
-    return jinja_fail(r, ERR_UNSUPPORTED, "the filter urlize is not supported");
-}
-
 const Builtin jinja_filters_text[] = {
     { "upper", "", 0, filter_upper },
     { "lower", "", 0, filter_lower },
@@ -524,7 +520,7 @@ const Builtin jinja_filters_text[] = {
     { "forceescape", "", 0, filter_forceescape },
     { "striptags", "", 0, filter_striptags },
     { "urlencode", "", 0, filter_urlencode },
-    { "urlize", "*", 0, filter_urlize },
+    { "urlize", "trim_url_limit nofollow target rel extra_schemes", 0, jinja_urlize },
     { "xmlattr", "autospace", 0, filter_xmlattr },
     { "int", "default base", 0, filter_int },
     { "float", "default", 0, filter_float },

@@ -133,8 +133,8 @@ typedef struct Args {
 
 enum { PARAMS_MAX = 6 };
 
-// A filter, test, method or global. `params`: names separated by blanks, the first `required` must be given; "*": fn reads
-// `args` itself. `a` holds the bound parameters, V_ABSENT where not given.
+// A filter, test, method or global. `params`: names separated by blanks, the first `required` must be given; behind "/" they
+// cannot be given by name; "*": fn reads `args` itself. `a` holds the bound parameters, V_ABSENT where not given.
 typedef struct Builtin {
     const char *name;
     const char *params;
@@ -164,6 +164,7 @@ struct Loop {
     const Node *node;
     Frame *frame; // outside the loop
     List *source;
+    bool taking; // the source is a stream, whose items are taken one by one: a break leaves the others
     size_t source_at;
     Value *items;
     size_t n, capacity, at;
@@ -331,6 +332,7 @@ struct Run {
     size_t work;
     JinjaLimits limits;
     RenderClock now;
+    uint64_t drawn; // random numbers so far
     Maker *out;
     Frame *root;
     const Text *loop_name;
@@ -383,6 +385,8 @@ typedef enum CharClass {
     CLASS_UPPER,
     CLASS_LOWER,
     CLASS_TITLE,
+    CLASS_NAME_START, // of an identifier
+    CLASS_NAME,
 } CharClass;
 bool jinja_in_class(uint32_t c, CharClass class);
 bool jinja_text_is(const Text *text, CharClass class);
@@ -395,8 +399,9 @@ bool jinja_as_int(Value v, int64_t *out);                          // ints of 64
 bool jinja_as_real(Value v, double *out);                          // numbers; infinity: an int beyond the floats
 bool jinja_need_real(Run *r, Value v, double *out);                // fails for such an int, too
 bool jinja_need_int(Run *r, Value v, int64_t *out);                // else fails as Python does
-bool jinja_index(Run *r, Value v, int64_t fallback, int64_t *out); // absent or None: the fallback
-bool jinja_bound(Run *r, Value v, int64_t fallback, int64_t *out); // of a slice: the same, cut to 64 bits
+bool jinja_index(Run *r, Value v, int64_t fallback, int64_t *out); // absent: the fallback
+bool jinja_flag(Run *r, Value v, bool fallback);                   // an int as C's bool
+bool jinja_bound(Run *r, Value v, int64_t fallback, int64_t *out); // of a slice: None, too, and cut to 64 bits
 bool jinja_equal(Run *r, Value a, Value b);
 int jinja_compare(Run *r, Value a, Value b, const char *op); // -1, 0, 1; 2: not comparable though allowed (NaN)
 bool jinja_contains(Run *r, Value in, Value what);
@@ -432,6 +437,16 @@ Value jinja_strftime(Run *r, Value self, const Value *a, const Args *args);
 
 // jinja_pprint.c
 Value jinja_pprint(Run *r, Value self, const Value *a, const Args *args);
+
+// jinja_chance.c
+Value jinja_random(Run *r, Value self, const Value *a, const Args *args);
+Value jinja_lipsum(Run *r, Value self, const Value *a, const Args *args);
+
+// jinja_urlize.c
+Value jinja_urlize(Run *r, Value self, const Value *a, const Args *args);
+
+// jinja_number.c
+const Builtin *jinja_number_method(ValueKind kind, Str name);
 
 // jinja_wrap.c
 Value jinja_wordwrap(Run *r, Value self, const Value *a, const Args *args);
@@ -493,6 +508,7 @@ const Builtin *jinja_filter(Str name);
 const Builtin *jinja_test(Str name);
 const Builtin *jinja_method(ValueKind kind, Str name, bool *unsafe);
 const Builtin *jinja_text_method(Str name);
+bool jinja_is_utf8(Value encoding);               // a name of it
 Value jinja_dict_items(Run *r, const Dict *dict); // a V_ITEMS
 Value jinja_replace(Run *r, const Text *t, const Text *old, const Text *new, int64_t max);
 Value jinja_call_test(Run *r, const Builtin *test, Value v, const Args *args);

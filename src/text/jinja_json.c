@@ -268,7 +268,7 @@ Value jinja_tojson(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
     Dump d = { .m = { .r = r }, .ascii = jinja_true(r, a[0]), .sort = jinja_true(r, a[3]) };
-    d.indent = indent_text(r, a[1]);
+    d.indent = self.kind == V_TEXT ? NULL : indent_text(r, a[1]); // a string has no lines
     d.item_separator = jinja_soft(r, jinja_literal(r, d.indent ? "," : ", "));
     d.key_separator = jinja_soft(r, jinja_literal(r, ": "));
     if (a[2].kind != V_ABSENT && a[2].kind != V_NONE) {

@@ -81,7 +81,7 @@ static Value text_isidentifier(Run *r, Value self, const Value *a, const Args *a
     for (size_t at = 0; at < t->n;) {
         bool first = at == 0;
         uint32_t c = utf8_next(t->at, t->n, &at);
-        if (c != '_' && !jinja_in_class(c, first ? CLASS_ALPHA : CLASS_ALNUM)) return boolean(false);
+        if (c != '_' && !jinja_in_class(c, first ? CLASS_NAME_START : CLASS_NAME)) return boolean(false);
     }
     return boolean(t->n != 0);
 }
@@ -338,7 +338,7 @@ static Value text_splitlines(Run *r, Value self, const Value *a, const Args *arg
 {
     (void)args;
     const Text *t = self.text;
-    bool keep = jinja_true(r, a[0]);
+    bool keep = jinja_flag(r, a[0], false);
     Pieces p = { .r = r };
     size_t begin = 0;
     for (size_t at = 0; at < t->n && !jinja_failed(r);) {
@@ -365,10 +365,10 @@ static Value partition(Run *r, Value self, Value by, bool last)
     if (!list) return NOTHING;
     if (hit < 0) {
         list->at[last ? 2 : 0] = self;
-        list->at[1] = list->at[last ? 0 : 2] = jinja_literal(r, "");
+        list->at[1] = list->at[last ? 0 : 2] = jinja_part(r, t, 0, 0);
     } else {
         list->at[0] = jinja_part(r, t, 0, (size_t)hit);
-        list->at[1] = by;
+        list->at[1] = jinja_part(r, t, (size_t)hit, (size_t)hit + sep->n);
         list->at[2] = jinja_part(r, t, (size_t)hit + sep->n, t->n);
     }
     return jinja_list(V_TUPLE, list);
@@ -547,18 +547,113 @@ static Value text_format_map(Run *r, Value self, const Value *a, const Args *arg
 {
     (void)args;
     Args none = { 0 };
-    if (a[0].kind != V_DICT) return jinja_fail(r, ERR_FORMAT, "format_map() takes a dict, not %s", jinja_type(a[0]));
-    return jinja_str_format(r, self.text, &none, a[0].dict);
+    Value map = a[0].kind == V_DICT ? a[0] : jinja_dict_new(r); // what is no mapping fails where a field is looked up
+    return jinja_failed(r) ? NOTHING : jinja_str_format(r, self.text, &none, map.dict);
+}
+
+// ---- Other alphabets -----------------------------------------------------------------------------------------------
+
+bool jinja_is_utf8(Value encoding)
+{
+    char name[8];
+    size_t n = 0;
+    if (encoding.kind != V_TEXT) return false;
+    for (size_t i = 0; i < encoding.text->n; i++) { // case, hyphens and underscores do not count
+        char c = encoding.text->at[i];
+        if (c == '-' || c == '_' || c == ' ') continue;
+        if (n == sizeof name) return false;
+        name[n++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    }
+    Str s = { name, n };
+    return str_is(s, "utf8") || str_is(s, "u8") || str_is(s, "utf") || str_is(s, "cp65001");
 }
 
 static Value text_encode(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
-    const Text *name = a[0].kind == V_ABSENT ? NULL : need_text(r, a[0], "the encoding");
+    bool fine = a[0].kind == V_ABSENT || jinja_is_utf8(a[0]);
+    if (!fine && need_text(r, a[0], "the encoding"))
+        jinja_fail(r, ERR_UNSUPPORTED, "an encoding other than utf-8 is not supported");
+    return fine ? (Value){ .kind = V_BYTES, .text = self.text } : NOTHING;
+}
+
+static uint32_t first_char(const Text *t)
+{
+    size_t at = 0;
+    return t->n ? utf8_next(t->at, t->n, &at) : 0;
+}
+
+static Value code_of(const Text *t)
+{
+    return integer(first_char(t));
+}
+
+// maketrans(dict): keys are characters or their codes.
+static void table_from_dict(Run *r, Dict *table, const Dict *from)
+{
+    for (size_t i = 0; i < from->n && !jinja_failed(r); i++) {
+        Value key = from->at[i].key;
+        if (key.kind == V_TEXT && key.text->chars != 1)
+            jinja_fail(r, ERR_FORMAT, "string keys in translate table must be of length 1");
+        else if (key.kind != V_TEXT && !jinja_is_whole(key))
+            jinja_fail(r, ERR_FORMAT, "keys in translate table must be strings or integers");
+        else
+            jinja_dict_put(r, table, key.kind == V_TEXT ? code_of(key.text) : key, from->at[i].value);
+    }
+}
+
+static Value text_maketrans(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)self, (void)args;
+    Value table = jinja_dict_new(r);
     if (jinja_failed(r)) return NOTHING;
-    if (name && !str_is(view(name), "utf-8") && !str_is(view(name), "utf8") && !str_is(view(name), "UTF-8"))
-        return jinja_fail(r, ERR_UNSUPPORTED, "only the encoding utf-8 is known");
-    return (Value){ .kind = V_BYTES, .text = self.text };
+    if (a[1].kind == V_ABSENT) {
+        if (a[0].kind != V_DICT)
+            return jinja_fail(r, ERR_FORMAT, "if you give only one argument to maketrans it must be a dict");
+        table_from_dict(r, table.dict, a[0].dict);
+        return jinja_failed(r) ? NOTHING : table;
+    }
+    const Text *from = need_text(r, a[0], "maketrans() argument 1"), *to = need_text(r, a[1], "maketrans() argument 2");
+    const Text *gone = a[2].kind == V_ABSENT ? NULL : need_text(r, a[2], "maketrans() argument 3");
+    if (jinja_failed(r)) return NOTHING;
+    if (from->chars != to->chars)
+        return jinja_fail(r, ERR_FORMAT, "the first two maketrans arguments must have equal length");
+    for (size_t i = 0, k = 0; i < from->n && !jinja_failed(r);) {
+        uint32_t c = utf8_next(from->at, from->n, &i);
+        jinja_dict_put(r, table.dict, integer(c), integer(utf8_next(to->at, to->n, &k)));
+    }
+    for (size_t i = 0; gone && i < gone->n && !jinja_failed(r);)
+        jinja_dict_put(r, table.dict, integer(utf8_next(gone->at, gone->n, &i)), NONE);
+    return jinja_failed(r) ? NOTHING : table;
+}
+
+static Value text_translate(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    const Text *t = self.text;
+    Maker m = { .r = r, .safe = t->safe };
+    bool indexed = a[0].kind == V_TEXT || a[0].kind == V_LIST || a[0].kind == V_TUPLE || a[0].kind == V_RANGE;
+    if (!indexed && a[0].kind != V_DICT && t->n) {
+        if (a[0].kind == V_UNDEFINED) return jinja_use_undefined(r, a[0]);
+        return jinja_fail(r, ERR_FORMAT, "'%s' object is not subscriptable", jinja_type(a[0]));
+    }
+    for (size_t at = 0; at < t->n && !jinja_failed(r);) {
+        size_t begin = at;
+        int64_t code;
+        char bytes[4];
+        Value key = integer(utf8_next(t->at, t->n, &at));
+        Value to = a[0].kind == V_DICT ? jinja_dict_get(r, a[0].dict, key) : jinja_item(r, a[0], key);
+        bool kept = to.kind == V_ABSENT || (indexed && to.kind == V_UNDEFINED);
+        if (kept && !jinja_failed(r))
+            jinja_put_part(&m, t, begin, at);
+        else if (to.kind == V_TEXT)
+            jinja_put_text(&m, to.text);
+        else if (jinja_as_int(to, &code) && code >= 0 && code <= 0x10FFFF && !(code >= 0xD800 && code < 0xE000))
+            jinja_put(&m, bytes, utf8_put(bytes, (uint32_t)code), jinja_marked(t, begin));
+        else if (to.kind != V_NONE)
+            jinja_fail(r, ERR_FORMAT, "character mapping must return integer, None or str");
+    }
+    return jinja_made(&m);
 }
 
 static const Builtin text_methods[] = {
@@ -580,33 +675,35 @@ static const Builtin text_methods[] = {
     { "isprintable", "", 0, text_isprintable },
     { "isascii", "", 0, text_isascii },
     { "isidentifier", "", 0, text_isidentifier },
-    { "strip", "chars", 0, text_strip },
-    { "lstrip", "chars", 0, text_lstrip },
-    { "rstrip", "chars", 0, text_rstrip },
-    { "removeprefix", "prefix", 1, text_removeprefix },
-    { "removesuffix", "suffix", 1, text_removesuffix },
-    { "center", "width fillchar", 1, text_center },
-    { "ljust", "width fillchar", 1, text_ljust },
-    { "rjust", "width fillchar", 1, text_rjust },
-    { "zfill", "width", 1, text_zfill },
+    { "strip", "/chars", 0, text_strip },
+    { "lstrip", "/chars", 0, text_lstrip },
+    { "rstrip", "/chars", 0, text_rstrip },
+    { "removeprefix", "/prefix", 1, text_removeprefix },
+    { "removesuffix", "/suffix", 1, text_removesuffix },
+    { "center", "/width fillchar", 1, text_center },
+    { "ljust", "/width fillchar", 1, text_ljust },
+    { "rjust", "/width fillchar", 1, text_rjust },
+    { "zfill", "/width", 1, text_zfill },
     { "expandtabs", "tabsize", 0, text_expandtabs },
     { "split", "sep maxsplit", 0, text_split },
     { "rsplit", "sep maxsplit", 0, text_rsplit },
     { "splitlines", "keepends", 0, text_splitlines },
-    { "partition", "sep", 1, text_partition },
-    { "rpartition", "sep", 1, text_rpartition },
-    { "join", "iterable", 1, text_join },
-    { "find", "sub start end", 1, text_find },
-    { "rfind", "sub start end", 1, text_rfind },
-    { "index", "sub start end", 1, text_index },
-    { "rindex", "sub start end", 1, text_rindex },
-    { "count", "sub start end", 1, text_count },
-    { "startswith", "prefix start end", 1, text_startswith },
-    { "endswith", "suffix start end", 1, text_endswith },
-    { "replace", "old new count", 2, text_replace },
+    { "partition", "/sep", 1, text_partition },
+    { "rpartition", "/sep", 1, text_rpartition },
+    { "join", "/iterable", 1, text_join },
+    { "find", "/sub start end", 1, text_find },
+    { "rfind", "/sub start end", 1, text_rfind },
+    { "index", "/sub start end", 1, text_index },
+    { "rindex", "/sub start end", 1, text_rindex },
+    { "count", "/sub start end", 1, text_count },
+    { "startswith", "/prefix start end", 1, text_startswith },
+    { "endswith", "/suffix start end", 1, text_endswith },
+    { "replace", "/old new count", 2, text_replace },
     { "format", "*", 0, text_format },
     { "format_map", "mapping", 1, text_format_map },
     { "encode", "encoding errors", 0, text_encode },
+    { "maketrans", "/x y z", 1, text_maketrans },
+    { "translate", "/table", 1, text_translate },
     { NULL, NULL, 0, NULL },
 };
 

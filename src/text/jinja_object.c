@@ -1,8 +1,6 @@
 // Methods of everything but strings, and the globals: range, dict, namespace, cycler, joiner, and what transformers adds.
 #include "text/jinja_internal.h"
 
-#include <math.h>
-
 static Value boolean(bool flag)
 {
     return (Value){ .kind = V_BOOL, .flag = flag };
@@ -87,16 +85,59 @@ static Value dict_values(Run *r, Value self, const Value *a, const Args *args)
     return dict_list(r, self.dict, V_VALUES);
 }
 
+// dict.fromkeys, called on a dict
+static Value dict_fromkeys(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)self, (void)args;
+    const List *keys = jinja_iterate(r, a[0]);
+    Value dict = jinja_dict_new(r);
+    for (size_t i = 0; keys && i < keys->n && !jinja_failed(r); i++)
+        jinja_dict_put(r, dict.dict, keys->at[i], a[1].kind == V_ABSENT ? NONE : a[1]);
+    return jinja_failed(r) ? NOTHING : dict;
+}
+
+// Bytes come from str.encode() alone, so they are well-formed UTF-8.
+static Value bytes_decode(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)args;
+    if (a[0].kind != V_ABSENT && !jinja_is_utf8(a[0]))
+        return jinja_fail(r, ERR_UNSUPPORTED, "an encoding other than utf-8 is not supported");
+    return (Value){ .kind = V_TEXT, .text = self.text };
+}
+
+static Value bytes_hex(Run *r, Value self, const Value *a, const Args *args)
+{
+    (void)a, (void)args;
+    Maker m = { .r = r };
+    for (size_t i = 0; i < self.text->n && !jinja_failed(r); i++) {
+        uint8_t c = (uint8_t)self.text->at[i];
+        const char digits[2] = { "0123456789abcdef"[c >> 4], "0123456789abcdef"[c & 15] };
+        jinja_put(&m, digits, 2, jinja_marked(self.text, i));
+    }
+    return jinja_made(&m);
+}
+
+static const Builtin bytes_methods[] = {
+    { "decode", "encoding errors", 0, bytes_decode },
+    { "hex", "", 0, bytes_hex },
+    { NULL, NULL, 0, NULL },
+};
+
 static const Builtin list_methods[] = {
-    { "index", "value start stop", 1, list_index },
-    { "count", "value", 1, list_count },
+    { "index", "/value start stop", 1, list_index },
+    { "count", "/value", 1, list_count },
     { "copy", "", 0, list_copy },
     { NULL, NULL, 0, NULL },
 };
 
 static const Builtin dict_methods[] = {
-    { "get", "key default", 1, dict_get }, { "items", "", 0, dict_items }, { "keys", "", 0, dict_keys },
-    { "values", "", 0, dict_values },      { "copy", "", 0, list_copy },   { NULL, NULL, 0, NULL },
+    { "get", "/key default", 1, dict_get },
+    { "items", "", 0, dict_items },
+    { "keys", "", 0, dict_keys },
+    { "values", "", 0, dict_values },
+    { "copy", "", 0, list_copy },
+    { "fromkeys", "/iterable value", 1, dict_fromkeys },
+    { NULL, NULL, 0, NULL },
 };
 
 // ---- Loops, cyclers, numbers ---------------------------------------------------------------------------------------
@@ -135,12 +176,6 @@ static Value cycler_reset(Run *r, Value self, const Value *a, const Args *args)
     return NONE;
 }
 
-static Value float_is_integer(Run *r, Value self, const Value *a, const Args *args)
-{
-    (void)r, (void)a, (void)args;
-    return boolean(self.kind == V_INT || (isfinite(self.real) && floor(self.real) == self.real));
-}
-
 static const Builtin loop_methods[] = {
     { "cycle", "*", 0, loop_cycle },
     { "changed", "*", 0, loop_changed },
@@ -150,11 +185,6 @@ static const Builtin loop_methods[] = {
 static const Builtin cycler_methods[] = {
     { "next", "", 0, cycler_next },
     { "reset", "", 0, cycler_reset },
-    { NULL, NULL, 0, NULL },
-};
-
-static const Builtin float_methods[] = {
-    { "is_integer", "", 0, float_is_integer },
     { NULL, NULL, 0, NULL },
 };
 
@@ -187,10 +217,10 @@ static Value not_here(Run *r, Value self, const Value *a, const Args *args)
 static const Builtin *unsupported(ValueKind kind, Str name)
 {
     static const Builtin refusal = { "unsupported", "*", 0, not_here };
-    static const char *const text[] = { "translate", "maketrans", NULL }, *const dict[] = { "fromkeys", NULL };
-    static const char *const number[] = { "bit_length", "bit_count", "to_bytes", "from_bytes", "as_integer_ratio",
-                                          "conjugate",  "hex",       "fromhex",  NULL };
-    bool has = (kind == V_TEXT && is_one_of(name, text)) || (kind == V_DICT && is_one_of(name, dict)) ||
+    static const char *const number[] = { "to_bytes", "from_bytes", "fromhex", NULL };
+    static const char *const view[] = { "isdisjoint", NULL };
+    bool has = (kind == V_BYTES && (jinja_text_method(name) || str_is(name, "fromhex"))) ||
+               ((kind == V_KEYS || kind == V_ITEMS) && is_one_of(name, view)) ||
                (kind >= V_BOOL && kind <= V_FLOAT && is_one_of(name, number));
     return has ? &refusal : NULL;
 }
@@ -216,8 +246,14 @@ const Builtin *jinja_method(ValueKind kind, Str name, bool *unsafe)
     case V_CYCLER:
         found = jinja_find_builtin(cycler_methods, name);
         break;
+    case V_BOOL:
+    case V_INT:
+    case V_BIG:
     case V_FLOAT:
-        found = jinja_find_builtin(float_methods, name);
+        found = jinja_number_method(kind, name);
+        break;
+    case V_BYTES:
+        found = jinja_find_builtin(bytes_methods, name);
         break;
     default:
         break;
@@ -325,12 +361,6 @@ static Value global_joiner(Run *r, Value self, const Value *a, const Args *args)
     return new_cycle(r, V_JOINER, &sep, 1);
 }
 
-static Value global_lipsum(Run *r, Value self, const Value *a, const Args *args)
-{
-    (void)self, (void)a, (void)args;
-    return jinja_fail(r, ERR_UNSUPPORTED, "lipsum makes random text, which no prompt should hold");
-}
-
 static Value global_raise(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)self, (void)args;
@@ -345,7 +375,7 @@ const Builtin jinja_globals[] = {
     { "namespace", "*", 0, global_namespace },
     { "cycler", "*", 0, global_cycler },
     { "joiner", "sep", 0, global_joiner },
-    { "lipsum", "*", 0, global_lipsum },
+    { "lipsum", "n html min max", 0, jinja_lipsum },
     { "raise_exception", "message", 1, global_raise },
     { "strftime_now", "format", 1, jinja_strftime },
     { NULL, NULL, 0, NULL },

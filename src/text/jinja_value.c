@@ -78,13 +78,22 @@ bool jinja_need_int(Run *r, Value v, int64_t *out)
 bool jinja_index(Run *r, Value v, int64_t fallback, int64_t *out)
 {
     *out = fallback;
-    return v.kind == V_ABSENT || v.kind == V_NONE || jinja_need_int(r, v, out);
+    return v.kind == V_ABSENT || jinja_need_int(r, v, out);
+}
+
+bool jinja_flag(Run *r, Value v, bool fallback)
+{
+    int64_t i = fallback;
+    if (!jinja_index(r, v, fallback, &i)) return false;
+    if (i < INT32_MIN || i > INT32_MAX) jinja_fail(r, ERR_FORMAT, "Python int too large to convert to C int");
+    return i != 0;
 }
 
 bool jinja_bound(Run *r, Value v, int64_t fallback, int64_t *out)
 {
     *out = v.kind == V_BIG && v.big->negative ? INT64_MIN : INT64_MAX;
-    return v.kind == V_BIG || jinja_index(r, v, fallback, out);
+    if (v.kind == V_BIG) return true;
+    return jinja_index(r, v.kind == V_NONE ? NOTHING : v, fallback, out);
 }
 
 // ---- Undefined -----------------------------------------------------------------------------------------------------
@@ -306,6 +315,12 @@ bool jinja_contains(Run *r, Value in, Value what)
     }
     if (in.kind == V_DICT) return jinja_dict_get(r, in.dict, what).kind != V_ABSENT;
     if (in.kind == V_KEYS && !jinja_hashable(r, what)) return false;
+    if (in.kind == V_STREAM) {
+        List *rest = in.list->spent ? NULL : in.list;
+        for (; rest && rest->n && !jinja_failed(r); rest->n--)
+            if (jinja_equal(r, *rest->at++, what)) return rest->n--, true;
+        return rest && jinja_reach(r, rest) && false;
+    }
     const List *list = jinja_iterate_lazily(r, in);
     for (size_t i = 0; list && i < list->n && !jinja_failed(r); i++)
         if (jinja_equal(r, list->at[i], what)) return true;

@@ -149,7 +149,7 @@ Value jinja_wordwrap(Run *r, Value self, const Value *a, const Args *args)
     int64_t width;
     Value none[PARAMS_MAX] = { 0 };
     if (self.kind != V_TEXT) return jinja_fail(r, ERR_FORMAT, "wordwrap takes a string, not %s", jinja_type(self));
-    if (!jinja_index(r, a[0], 79, &width)) return NOTHING;
+    if (!(a[0].kind == V_BIG ? jinja_bound : jinja_index)(r, a[0], 79, &width)) return NOTHING;
     Value lines = jinja_text_method(str("splitlines"))->fn(r, self, none, &(Args){ 0 });
     if (jinja_failed(r)) return NOTHING;
     if (width < 1 && lines.list->n)
