@@ -336,7 +336,6 @@ static Value eval_call(Run *r, const Node *n, Frame *f)
 // The call of a `call` block: its body is the keyword argument `caller`, behind those that are named and before those of **.
 Value jinja_call_with_caller(Run *r, const Node *n, Frame *f, Value caller)
 {
-    static const Text name = { .at = "caller", .n = 6, .chars = 6 };
     Args args;
     Value fn = jinja_eval(r, n->a, f);
     if (jinja_failed(r) || !eval_args(r, n, f, &args)) return NOTHING;
@@ -345,7 +344,7 @@ Value jinja_call_with_caller(Run *r, const Node *n, Frame *f, Value caller)
     size_t before = 0;
     for (const Node *a = n->named; a; a = a->next) before++;
     if (before) memcpy(named, args.named, before * sizeof *named);
-    named[before] = (Named){ &name, caller };
+    named[before] = (Named){ jinja_soft(r, jinja_literal(r, "caller")), caller };
     if (args.named_n > before) memcpy(named + before + 1, args.named + before, (args.named_n - before) * sizeof *named);
     args.named = named;
     args.named_n++;
@@ -406,7 +405,20 @@ static Value eval_dict(Run *r, const Node *n, Frame *f)
     return dict;
 }
 
-static Value eval_slice(Run *r, const Node *n, Value of, Frame *f)
+// What jinja2 prints while it compiles: there a slice that fails gives Undefined.
+static bool is_constant(const Node *n)
+{
+    if (!n || n->kind == E_CONST) return true;
+    if (n->kind == E_NAME || n->kind == E_CALL || n->kind >= E_NAMESPACE_NAME || n->star || n->stars) return false;
+    if (!is_constant(n->a) || !is_constant(n->b) || !is_constant(n->c)) return false;
+    for (const Node *a = n->args; a; a = a->next)
+        if (!is_constant(a)) return false;
+    for (const Node *a = n->named; a; a = a->next)
+        if (!is_constant(a->a)) return false;
+    return true;
+}
+
+static Value slice_of(Run *r, const Node *n, Value of, Frame *f)
 {
     Value start = n->a ? jinja_eval(r, n->a, f) : NOTHING, stop = n->b ? jinja_eval(r, n->b, f) : NOTHING;
     Value step = n->c ? jinja_eval(r, n->c, f) : NOTHING;
@@ -417,10 +429,21 @@ static Value eval_slice(Run *r, const Node *n, Value of, Frame *f)
     return jinja_fail(r, ERR_FORMAT, "'%s' object cannot be sliced", jinja_type(of));
 }
 
+static Value eval_slice(Run *r, const Node *n, Value of, Frame *f)
+{
+    bool before = jinja_failed(r);
+    Value v = slice_of(r, n->b, of, f);
+    bool folded =
+        !before && of.kind != V_UNDEFINED && r->err.code == ERR_FORMAT && r->printed && is_constant(r->printed);
+    if (!folded) return v;
+    r->err = OK;
+    return jinja_undefined_reason(r, "a literal was sliced in a way that it cannot be");
+}
+
 static Value eval_item(Run *r, const Node *n, Frame *f)
 {
     Value of = jinja_eval(r, n->a, f);
-    if (n->b->kind == E_SLICE) return eval_slice(r, n->b, of, f);
+    if (n->b->kind == E_SLICE) return eval_slice(r, n, of, f);
     return jinja_item(r, of, jinja_eval(r, n->b, f));
 }
 

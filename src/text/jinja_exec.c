@@ -144,33 +144,55 @@ typedef struct Call {
     Value caller;
 } Call;
 
-static Value *bound_parameter(Call *c, const Text *name, Value *values)
+static Value name_value(const Text *name)
 {
-    size_t i = 0;
-    for (const Node *p = c->macro->node->args; p; p = p->next, i++)
-        if (str_equal((Str){ p->key->at, p->key->n }, (Str){ name->at, name->n })) return &values[i];
-    return NULL;
+    return (Value){ .kind = V_TEXT, .text = name };
 }
 
+// Takes the named argument of this name out of `all`; NOTHING: there is none.
+static Value take_named(Call *c, Dict *all, const Text *name)
+{
+    Value v = jinja_dict_get(c->r, all, name_value(name));
+    if (v.kind != V_ABSENT) jinja_dict_put(c->r, all, name_value(name), NOTHING);
+    return v;
+}
+
+// What is named goes to the parameters that have no value yet, then to `caller`, then to kwargs: jinja2's Macro.__call__.
 static bool bind_named(Call *c, const Args *args, Value *values)
 {
-    for (size_t i = 0; i < args->named_n; i++) {
-        const Text *name = args->named[i].name;
-        Value *to = bound_parameter(c, name, values);
-        bool is_caller = str_is((Str){ name->at, name->n }, "caller");
-        if (to && to->kind == V_ABSENT)
-            *to = args->named[i].value;
-        else if (is_caller && !to && (c->macro->node->uses & USES_CALLER))
-            c->caller = args->named[i].value;
-        else if (!to && (c->macro->node->uses & USES_KWARGS))
-            jinja_dict_put_text(c->r, c->kwargs.dict, name, args->named[i].value);
-        else {
-            jinja_fail(c->r, ERR_FORMAT, "macro '%.*s' takes no keyword argument '%.*s', or has it already",
-                       (int)c->macro->name.n, c->macro->name.at, (int)(name->n > 60 ? 60 : name->n), name->at);
-            return false;
-        }
+    Run *r = c->r;
+    const Node *n = c->macro->node;
+    Value all = jinja_dict_new(r);
+    bool declared = false, found = false;
+    size_t i = 0;
+    for (size_t k = 0; k < args->named_n && !jinja_failed(r); k++) {
+        if (jinja_dict_get(r, all.dict, name_value(args->named[k].name)).kind != V_ABSENT)
+            jinja_fail(r, ERR_FORMAT, "a macro got multiple values for one keyword argument");
+        jinja_dict_put_text(r, all.dict, args->named[k].name, args->named[k].value);
     }
-    return !jinja_failed(c->r);
+    for (const Node *p = n->args; p && !jinja_failed(r); p = p->next, i++) {
+        bool is_caller = str_is((Str){ p->key->at, p->key->n }, "caller");
+        declared |= is_caller;
+        if (i < args->n) continue;
+        values[i] = take_named(c, all.dict, p->key);
+        found |= is_caller;
+    }
+    if (args->n >= n->count) found = declared;
+    if ((n->uses & USES_CALLER) && !found && declared)
+        jinja_fail(r, ERR_FORMAT, "a macro takes 'caller' as a parameter, which was not where it is looked for");
+    if ((n->uses & USES_CALLER) && !found && !jinja_failed(r))
+        c->caller = take_named(c, all.dict, jinja_soft(r, jinja_literal(r, "caller")));
+    for (size_t k = 0; !jinja_failed(r) && k < all.dict->n; k++) {
+        Entry e = all.dict->at[k];
+        if (e.value.kind == V_ABSENT) continue;
+        if (!(n->uses & USES_KWARGS))
+            jinja_fail(r, ERR_FORMAT, "macro '%.*s' takes no keyword argument '%.*s', or has it already",
+                       (int)c->macro->name.n, c->macro->name.at, (int)(e.key.text->n > 60 ? 60 : e.key.text->n),
+                       e.key.text->at);
+        else
+            jinja_dict_put(r, c->kwargs.dict, e.key, e.value);
+    }
+    return !jinja_failed(r);
 }
 
 static bool bind_rest(Call *c, const Args *args)
@@ -190,7 +212,7 @@ static bool bind_rest(Call *c, const Args *args)
     if (n->uses & USES_VARARGS) jinja_dict_put(r, &c->f->names, jinja_literal(r, "varargs"), jinja_list(V_TUPLE, rest));
     if (n->uses & USES_KWARGS) jinja_dict_put(r, &c->f->names, jinja_literal(r, "kwargs"), c->kwargs);
     if (n->uses & USES_CALLER)
-        jinja_dict_put(r, &c->f->names, jinja_literal(r, "caller"), c->caller.kind == V_ABSENT ? unknown : c->caller);
+        jinja_dict_put(r, &c->f->names, jinja_literal(r, "caller"), c->caller.kind <= V_NONE ? unknown : c->caller);
     return !jinja_failed(r);
 }
 
@@ -231,6 +253,16 @@ static void print(Run *r, Value v)
 {
     if (jinja_failed(r)) return;
     jinja_show(r->out, r->autoescape ? jinja_escaped(r, v) : v);
+}
+
+static void exec_print(Run *r, const Node *n, Frame *f)
+{
+    const Node *before = r->printed;
+    for (const Node *a = n->args; a; a = a->next) {
+        r->printed = a;
+        print(r, jinja_eval(r, a, f));
+    }
+    r->printed = before;
 }
 
 static void exec_if(Run *r, const Node *n, Frame *f)
@@ -300,7 +332,7 @@ static void exec_one(Run *r, const Node *n, Frame *f)
         jinja_put_text(r->out, n->key);
         break;
     case S_PRINT:
-        for (const Node *a = n->args; a; a = a->next) print(r, jinja_eval(r, a, f));
+        exec_print(r, n, f);
         break;
     case S_IF:
         exec_if(r, n, f);

@@ -163,7 +163,7 @@ Node *jinja_parse_primary(Parser *p, bool with_namespace)
         return parse_dict(p);
     case T_LPAREN:
         jinja_advance(p);
-        n = jinja_parse_tuple(p, TUPLE_FULL, NULL, true, false);
+        n = jinja_parse_tuple(p, TUPLE_FULL, true, false);
         jinja_expect(p, T_RPAREN);
         return n;
     default:
@@ -183,11 +183,11 @@ static bool assignable(const Node *n)
     return true;
 }
 
-static bool tuple_ends(const Parser *p, const char *end_name)
+// A name never ends a tuple: `for x, in y` has two targets, x and in, as in jinja2.
+static bool tuple_ends(const Parser *p)
 {
     TokenKind k = p->now.kind;
-    return k == T_PRINT_END || k == T_BLOCK_END || k == T_RPAREN || k == T_END ||
-           (end_name && jinja_at_name(p, end_name));
+    return k == T_PRINT_END || k == T_BLOCK_END || k == T_RPAREN || k == T_END;
 }
 
 static Node *tuple_item(Parser *p, TupleForm form, bool with_namespace)
@@ -196,14 +196,14 @@ static Node *tuple_item(Parser *p, TupleForm form, bool with_namespace)
     return form == TUPLE_NO_COND ? jinja_parse_or(p) : jinja_parse_expression(p);
 }
 
-Node *jinja_parse_tuple(Parser *p, TupleForm form, const char *end_name, bool parenthesised, bool with_namespace)
+Node *jinja_parse_tuple(Parser *p, TupleForm form, bool parenthesised, bool with_namespace)
 {
     Node *n = jinja_node(p, E_TUPLE), **tail = &n->args;
     bool is_tuple = false;
     if (!deeper(p)) goto done;
     for (;;) {
         if (n->args && !jinja_expect(p, T_COMMA)) break;
-        if (tuple_ends(p, end_name)) break;
+        if (tuple_ends(p)) break;
         *tail = tuple_item(p, form, with_namespace);
         tail = &(*tail)->next;
         n->count++;
@@ -259,6 +259,8 @@ static Node *parse_subscript(Parser *p, Node *of)
     while (p->now.kind != T_RBRACKET && p->now.kind != T_END) {
         if (tuple->args && !jinja_expect(p, T_COMMA)) break;
         *tail = parse_subscribed(p);
+        if ((*tail)->kind == E_SLICE && (tuple->args != *tail || p->now.kind == T_COMMA))
+            jinja_syntax(p, "a slice in a tuple indexes nothing");
         tail = &(*tail)->next;
         tuple->count++;
     }

@@ -344,11 +344,11 @@ static void percent_one(Percent *p)
     if (strchr("srac", type)) s.zero = false;
     switch (type) {
     case 's':
-        put_words(&p->m, jinja_soft(p->r, v), &s);
-        break;
     case 'r':
     case 'a':
-        put_words(&p->m, jinja_soft(p->r, as_repr(p->r, v, type == 'a')), &s);
+        if (type != 's') v = as_repr(p->r, v, type == 'a');
+        if (p->m.safe && !jinja_failed(p->r)) v = jinja_escaped(p->r, v); // into Markup goes what is escaped
+        put_words(&p->m, jinja_soft(p->r, v), &s);
         break;
     case 'd':
     case 'i':
@@ -541,6 +541,10 @@ static void put_field(Format *f, Maker *m, Value v, const Text *spec)
         jinja_show(m, v);
         return;
     }
+    if (v.kind == V_TEXT && v.text->safe) {
+        jinja_fail(f->r, ERR_FORMAT, "unsupported format specification for Markup");
+        return;
+    }
     Spec s = parse_spec(f->r, spec);
     if (jinja_failed(f->r)) return;
     if (s.type == 'n') s.type = v.kind == V_FLOAT ? 'g' : 'd'; // the C locale groups nothing
@@ -559,6 +563,14 @@ static void put_field(Format *f, Maker *m, Value v, const Text *spec)
     } else {
         jinja_fail(f->r, ERR_FORMAT, "unsupported format string passed to %s.__format__", jinja_type(v));
     }
+}
+
+// str(v), which of Markup is no Markup.
+static Value plain_text(Run *r, Value v)
+{
+    Maker m = { .r = r };
+    jinja_show(&m, v);
+    return jinja_made(&m);
 }
 
 // A replacement field, [begin, end) between its braces.
@@ -580,7 +592,7 @@ static void format_field(Format *f, Maker *m, const Text *format, size_t begin, 
         if (how == 'r' || how == 'a')
             v = as_repr(f->r, v, how == 'a');
         else if (how == 's')
-            v = jinja_str(f->r, v);
+            v = plain_text(f->r, v);
         else
             jinja_fail(f->r, ERR_FORMAT, "unknown conversion in a format string");
         if (at < end && format->at[at] != ':') jinja_fail(f->r, ERR_FORMAT, "expected ':' after conversion specifier");
@@ -595,7 +607,15 @@ static void format_field(Format *f, Maker *m, const Text *format, size_t begin, 
             format_into(f, &inner, spec.text, depth + 1);
         spec = jinja_made(&inner);
     }
-    if (!jinja_failed(f->r)) put_field(f, m, v, spec.text);
+    if (jinja_failed(f->r)) return;
+    if (!format->safe || (v.kind == V_TEXT && v.text->safe)) {
+        put_field(f, m, v, spec.text);
+        return;
+    }
+    Maker plain = { .r = f->r }; // into Markup goes what is escaped
+    put_field(f, &plain, v, spec.text);
+    Value field = jinja_made(&plain);
+    if (!jinja_failed(f->r)) jinja_put_text(m, jinja_soft(f->r, jinja_escaped(f->r, field)));
 }
 
 static void format_into(Format *f, Maker *m, const Text *format, int depth)

@@ -332,7 +332,8 @@ struct Run {
     size_t work;
     JinjaLimits limits;
     RenderClock now;
-    uint64_t drawn; // random numbers so far
+    uint64_t drawn;      // random numbers so far
+    const Node *printed; // the expression between {{ and }} that is being computed, or NULL
     Maker *out;
     Frame *root;
     const Text *loop_name;
@@ -545,6 +546,8 @@ typedef struct Parser {
     Token now, ahead;
     int depth;
     int loops;           // `for` around, within the same function
+    int inside;          // statements around that are scopes
+    int all_loops;       // `for` around: within them nothing is assigned to the name loop
     int uses;            // USES_ of the macro being parsed
     const char *unknown; // "filter" or "test" whose name is not known, where that is an error
     Str unknown_name;
@@ -564,7 +567,7 @@ Node *jinja_parse_or(Parser *p); // without an inline `if`
 Node *jinja_parse_primary(Parser *p, bool with_namespace);
 Node *jinja_parse_filters(Parser *p, Node *node, bool inline_start); // node NULL: of a filter block
 typedef enum TupleForm { TUPLE_FULL, TUPLE_NO_COND, TUPLE_TARGET } TupleForm;
-Node *jinja_parse_tuple(Parser *p, TupleForm form, const char *end_name, bool parenthesised, bool with_namespace);
+Node *jinja_parse_tuple(Parser *p, TupleForm form, bool parenthesised, bool with_namespace);
 Node *jinja_parse_statements(Parser *p, const char *const *ends, bool drop);
 
 #endif

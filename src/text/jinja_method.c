@@ -368,7 +368,7 @@ static Value partition(Run *r, Value self, Value by, bool last)
         list->at[1] = list->at[last ? 0 : 2] = jinja_part(r, t, 0, 0);
     } else {
         list->at[0] = jinja_part(r, t, 0, (size_t)hit);
-        list->at[1] = jinja_part(r, t, (size_t)hit, (size_t)hit + sep->n);
+        list->at[1] = t->safe ? jinja_part(r, t, (size_t)hit, (size_t)hit + sep->n) : by;
         list->at[2] = jinja_part(r, t, (size_t)hit + sep->n, t->n);
     }
     return jinja_list(V_TUPLE, list);

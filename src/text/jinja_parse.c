@@ -99,28 +99,46 @@ static void append(Node ***tail, Node *node)
 
 // ---- Statements ----------------------------------------------------------------------------------------------------
 
-static Node *parse_target(Parser *p, const char *end_name, bool with_namespace)
+static bool names_loop(const Node *target)
 {
-    return jinja_parse_tuple(p, TUPLE_TARGET, end_name, false, with_namespace);
+    if (target->kind == E_NAME) return str_is((Str){ target->key->at, target->key->n }, "loop");
+    for (const Node *n = target->kind == E_TUPLE ? target->args : NULL; n; n = n->next)
+        if (names_loop(n)) return true;
+    return false;
+}
+
+static Node *parse_target(Parser *p, bool with_namespace)
+{
+    Node *n = jinja_parse_tuple(p, TUPLE_TARGET, false, with_namespace);
+    if (p->all_loops && !jinja_failed(p->r) && names_loop(n))
+        jinja_syntax(p, "cannot assign to the special variable loop");
+    return n;
 }
 
 static Node *parse_for(Parser *p)
 {
     Node *n = jinja_node(p, S_FOR);
     jinja_advance(p);
-    n->a = parse_target(p, "in", false);
+    p->all_loops++;
+    p->inside++;
+    n->a = parse_target(p, false);
     expect_name(p, "in");
-    n->b = jinja_parse_tuple(p, TUPLE_NO_COND, "recursive", false, false);
+    n->b = jinja_parse_tuple(p, TUPLE_NO_COND, false, false);
     if (jinja_skip_name(p, "if")) n->c = jinja_parse_expression(p);
     n->flag = jinja_skip_name(p, "recursive");
     static const char *const ends[] = { "endfor", "else", NULL }, *const end[] = { "endfor", NULL };
     p->loops++;
     n->body = jinja_parse_statements(p, ends, false);
     p->loops--;
+    int loops = p->loops;
+    if (n->flag) p->loops = 0; // a recursive loop is a function of its own
     if (jinja_skip_name(p, "else"))
         n->other = jinja_parse_statements(p, end, true);
     else
         jinja_advance(p);
+    p->loops = loops;
+    p->all_loops--;
+    p->inside--;
     return n;
 }
 
@@ -130,7 +148,7 @@ static Node *parse_if(Parser *p)
     Node *first = jinja_node(p, S_IF), *n = first;
     for (;;) {
         jinja_advance(p);
-        n->a = jinja_parse_tuple(p, TUPLE_NO_COND, NULL, false, false);
+        n->a = jinja_parse_tuple(p, TUPLE_NO_COND, false, false);
         n->body = jinja_parse_statements(p, ends, false);
         if (!jinja_at_name(p, "elif")) break;
         n->other = jinja_node(p, S_IF);
@@ -150,14 +168,16 @@ static Node *parse_set(Parser *p)
     static const char *const end[] = { "endset", NULL };
     Node *n = jinja_node(p, S_SET);
     jinja_advance(p);
-    n->a = parse_target(p, NULL, true);
+    n->a = parse_target(p, true);
     if (jinja_skip(p, T_ASSIGN)) {
-        n->b = jinja_parse_tuple(p, TUPLE_FULL, NULL, false, false);
+        n->b = jinja_parse_tuple(p, TUPLE_FULL, false, false);
         return n;
     }
     n->kind = S_SET_BLOCK;
     n->b = jinja_parse_filters(p, NULL, false);
+    p->inside++;
     n->body = jinja_parse_statements(p, end, true);
+    p->inside--;
     return n;
 }
 
@@ -169,12 +189,14 @@ static Node *parse_with(Parser *p)
     while (p->now.kind != T_BLOCK_END && p->now.kind != T_END) {
         if (n->args && !jinja_expect(p, T_COMMA)) break;
         Node *pair = jinja_node(p, S_SET);
-        pair->a = parse_target(p, NULL, false);
+        pair->a = jinja_parse_tuple(p, TUPLE_TARGET, false, false);
         jinja_expect(p, T_ASSIGN);
         pair->b = jinja_parse_expression(p);
         append(&tail, pair);
     }
+    p->inside++;
     n->body = jinja_parse_statements(p, end, true);
+    p->inside--;
     return n;
 }
 
@@ -205,10 +227,25 @@ static Node *function_body(Parser *p, Node *n, const char *const *end)
     int loops = p->loops, uses = p->uses;
     p->loops = 0;
     p->uses = 0;
+    p->inside++;
     n->body = jinja_parse_statements(p, end, true);
     n->uses = p->uses;
+    p->inside--;
     p->loops = loops;
     p->uses |= uses;
+    return n;
+}
+
+// A macro whose parameters have the names of what is special in macros. Only `caller` needs a default then.
+static Node *check_parameters(Parser *p, Node *n)
+{
+    for (const Node *arg = n->args; arg && !jinja_failed(p->r); arg = arg->next) {
+        Str name = { arg->key->at, arg->key->n };
+        if (str_is(name, "kwargs")) n->uses &= ~USES_KWARGS;
+        if (str_is(name, "varargs")) n->uses &= ~USES_VARARGS;
+        if (str_is(name, "caller") && (n->uses & USES_CALLER) && !arg->a)
+            jinja_syntax(p, "the special parameter 'caller' must be omitted or be given a default");
+    }
     return n;
 }
 
@@ -219,7 +256,7 @@ static Node *parse_macro(Parser *p)
     jinja_advance(p);
     n->key = take_name(p);
     parse_signature(p, n);
-    return function_body(p, n, end);
+    return check_parameters(p, function_body(p, n, end));
 }
 
 static Node *parse_call_block(Parser *p)
@@ -230,7 +267,9 @@ static Node *parse_call_block(Parser *p)
     if (p->now.kind == T_LPAREN) parse_signature(p, n);
     n->a = jinja_parse_expression(p);
     if (n->a->kind != E_CALL && !jinja_failed(p->r)) jinja_syntax(p, "expected a call");
-    return function_body(p, n, end);
+    for (const Node *a = n->a->kind == E_CALL ? n->a->named : NULL; a; a = a->next)
+        if (str_is((Str){ a->key->at, a->key->n }, "caller")) jinja_syntax(p, "keyword argument repeated: caller");
+    return check_parameters(p, function_body(p, n, end));
 }
 
 static Node *parse_generation(Parser *p)
@@ -247,7 +286,9 @@ static Node *parse_filter_block(Parser *p)
     Node *n = jinja_node(p, S_FILTER);
     jinja_advance(p);
     n->a = jinja_parse_filters(p, NULL, true);
+    p->inside++;
     n->body = jinja_parse_statements(p, end, true);
+    p->inside--;
     return n;
 }
 
@@ -287,6 +328,7 @@ static Node *parse_loader(Parser *p)
 {
     Node *n = jinja_node(p, S_LOADER);
     int around = p->depth;
+    if (p->inside && jinja_at_name(p, "extends")) jinja_syntax(p, "cannot use extends within another scope");
     while (p->depth == around && p->now.kind != T_BLOCK_END && p->now.kind != T_END) jinja_advance(p);
     return n;
 }
@@ -386,7 +428,7 @@ static Node *parse_until(Parser *p, const char *const *ends)
         } else if (p->now.kind == T_PRINT_BEGIN) {
             Node *n = jinja_node(p, S_PRINT);
             jinja_advance(p);
-            n->args = jinja_parse_tuple(p, TUPLE_FULL, NULL, false, false);
+            n->args = jinja_parse_tuple(p, TUPLE_FULL, false, false);
             append(&tail, n);
             jinja_expect(p, T_PRINT_END);
         } else { // T_BLOCK_BEGIN: nothing else stands outside of tags

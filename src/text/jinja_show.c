@@ -159,6 +159,9 @@ static void show_object(Maker *m, Value v)
         jinja_put_str(m, v.bound->builtin->name);
         jinja_put_str(m, ">");
         break;
+    case V_BLOCKS:
+        jinja_put_str(m, v.block ? "<BlockReference object>" : "<TemplateReference None>");
+        break;
     default:
         jinja_put_str(m, "<");
         jinja_put_str(m, jinja_type(v));

@@ -15,8 +15,7 @@ typedef struct Urlize {
     pcre2_match_context *limit;
     const Text *rel, *target; // or NULL
     const List *schemes;      // or NULL
-    bool trims;
-    int64_t trim; // characters shown of an address; negative: less than all
+    Value trim;               // characters shown of an address, negative: less than all; absent or None: all
 } Urlize;
 
 static pcre2_code *compile(Run *r, const char *pattern)
@@ -107,9 +106,10 @@ static void put_link(Urlize *u, const Text *t, size_t begin, size_t shown, size_
     jinja_put_str(&u->m, ">");
     Value text = jinja_part(u->r, t, shown, end);
     if (jinja_failed(u->r)) return;
-    bool cut = attributes && u->trims && text.text->chars > u->trim;
-    int64_t left = u->trim < 0 ? text.text->chars + u->trim : u->trim;
-    if (left < 0) left = 0;
+    int64_t left = text.text->chars;
+    if (attributes && !jinja_bound(u->r, u->trim, left, &left)) return;
+    bool cut = attributes && text.text->chars > left;
+    if (left < 0) left = text.text->chars + left < 0 ? 0 : text.text->chars + left;
     jinja_put_part(&u->m, text.text, 0, cut ? jinja_offset(u->r, text.text, left) : text.text->n);
     jinja_put_str(&u->m, cut ? "...</a>" : "</a>");
 }
@@ -136,10 +136,10 @@ static void put_address(Urlize *u, const Text *t, size_t begin, size_t end)
     else if (at_sign && !colon && word.at[0] != '@' && !str_starts(word, "www.") && matches(u, u->mail, word))
         put_link(u, t, begin, begin, end, "mailto:", false);
     else if (has_scheme(u, word)) {
-        bool trims = u->trims;
-        u->trims = false; // such an address is shown whole
+        Value trim = u->trim;
+        u->trim = NOTHING; // such an address is shown whole
         put_link(u, t, begin, begin, end, "", true);
-        u->trims = trims;
+        u->trim = trim;
     } else
         jinja_put_part(&u->m, t, begin, end);
 }
@@ -228,10 +228,9 @@ static bool begin(Urlize *u)
 Value jinja_urlize(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
-    Urlize u = { .r = r, .m = { .r = r, .safe = r->autoescape }, .trims = a[0].kind > V_NONE };
+    Urlize u = { .r = r, .m = { .r = r, .safe = r->autoescape }, .trim = a[0] };
     Value out = NOTHING;
     const Text *t = jinja_soft(r, jinja_escaped(r, self));
-    if (!jinja_bound(r, a[0], 0, &u.trim)) return NOTHING;
     u.rel = rel_words(r, a[3], jinja_true(r, a[1]));
     if (jinja_true(r, a[2])) u.target = jinja_soft(r, jinja_escaped(r, a[2]));
     if (!jinja_failed(r) && begin(&u) && take_schemes(&u, a[4])) {

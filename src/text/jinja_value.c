@@ -366,7 +366,23 @@ static List *keys_of(Run *r, const Dict *dict)
     return list;
 }
 
-// What is left of a running loop: `loop` itself can be iterated, and gives pairs in Python; nobody does.
+// What is left of a running loop, as pairs with the loop itself, which it moves to its end.
+static List *rest_of_loop(Run *r, Loop *loop)
+{
+    if (!jinja_loop_fetch(r, loop, SIZE_MAX)) return NULL;
+    size_t first = loop->at + 1, n = loop->n > first ? loop->n - first : 0;
+    List *list = jinja_list_new(r, n);
+    for (size_t i = 0; list && i < n; i++) {
+        List *pair = jinja_list_new(r, 2);
+        if (!pair) return NULL;
+        pair->at[0] = loop->items[first + i];
+        pair->at[1] = (Value){ .kind = V_LOOP, .loop = loop };
+        list->at[i] = jinja_list(V_TUPLE, pair);
+    }
+    if (n) loop->at = loop->n - 1;
+    return list;
+}
+
 List *jinja_iterate_lazily(Run *r, Value v)
 {
     if (jinja_failed(r)) return NULL;
@@ -378,6 +394,8 @@ List *jinja_iterate_lazily(Run *r, Value v)
         return characters(r, v.text);
     case V_DICT:
         return keys_of(r, v.dict);
+    case V_LOOP:
+        return rest_of_loop(r, v.loop);
     case V_STREAM:
         if (v.list->spent) return jinja_list_new(r, 0);
         v.list->spent = true;

@@ -295,6 +295,12 @@ static void marks_follow_through_every_operation(void **state)
         { "{{ m.encode() }}", "b'{Ab cd}'" },
         { "{% set a, b = l %}{{ b ~ a }}", "{qp}" },
         { "{{ m.center(7, '*') }}{{ m.zfill(7) }}{{ m.ljust(6) }}", "*{Ab cd}*00{Ab cdAb cd} " },
+        { "{{ m.translate({98: 'X', 99: 100}) }}", "{A}X{ dd}" },
+        { "{{ (l[0] ~ 'www.a.kr') | urlize(3) }}", "{p}www.a.kr" },
+        { "{{ ('www.' ~ l[0] ~ 'a.kr') | urlize(3) }}", "<a href=\"https://www.{p}a.kr\" rel=\"noopener\">www...</a>" },
+        { "{{ '%a' % m }}{{ '{!r:>9}'.format(m) }}", "'{Ab cd}'  '{Ab cd}'" },
+        { "{{ m.encode().decode() }}{{ m.encode().hex() }}", "{Ab cd4162206364}" },
+        { "{{ m | random in m }}{{ l | batch(1) | first }}", "True['{p}']" },
         { "{{ cycler(m, 'x').next() }}{{ dict(a=m).a }}", "{Ab cdAb cd}" },
     };
     json_t *v = golden_parse(
