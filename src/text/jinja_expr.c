@@ -269,6 +269,14 @@ static Node *parse_subscript(Parser *p, Node *of)
     return n;
 }
 
+// Whether an argument of this name stands before the last one. Linear: a call has few, and steps are counted.
+static bool is_named(const Parser *p, const Node *call, Str name)
+{
+    for (const Node *a = call->named; a && a->next && jinja_spend(p->r, 0); a = a->next)
+        if (str_equal((Str){ a->key->at, a->key->n }, name)) return true;
+    return false;
+}
+
 static void parse_args(Parser *p, Node *n)
 {
     Node **tail = &n->args, **named = &n->named;
@@ -288,6 +296,7 @@ static void parse_args(Parser *p, Node *n)
             if (n->stars) jinja_syntax(p, "invalid syntax in the arguments of a call");
             *named = jinja_node(p, S_SET);
             (*named)->key = jinja_const_text(p->r, p->now.text);
+            if (is_named(p, n, p->now.text)) jinja_syntax(p, "keyword argument repeated");
             jinja_advance(p);
             jinja_advance(p);
             (*named)->a = jinja_parse_expression(p);
