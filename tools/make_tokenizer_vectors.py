@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/text/quirks/{whitespace,bert,regex_*,strip_*,sentencepiece_*,unigram_*}: tiny tokenizers with one trait each, and what Hugging
-Face `tokenizers` 0.23 makes of some texts. Nothing is trained, so the same files come out each time.
+"""Writes tests/golden/text/quirks/{whitespace,bert,regex_*,strip_*,sentencepiece_*,unigram_*,precompiled}: tiny tokenizers with one trait each, and what
+Hugging Face `tokenizers` 0.23 makes of some texts. Nothing is trained, so the same files come out each time.
 
 Usage: tools/make_tokenizer_vectors.py [NAME...]
 """
@@ -126,6 +126,27 @@ def unigram(pre=None, fallback=False):
     return tokenizer
 
 
+def unigram_of_bytes():
+    """Every byte has a token, so none is unknown: there is no unknown token."""
+    pre = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    words = [word for text in TEXTS for word, _ in pre.pre_tokenize_str(text)]
+    counts = {word[:n]: 0 for word in words for n in range(2, min(9, len(word) + 1))}
+    pieces = [(c, -round(8 + i / 64, 2)) for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))]
+    pieces += [(piece, -round(2 + (i // 2) ** 0.5, 3)) for i, piece in enumerate(sorted(counts)[:300])]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=None))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre, decoders.ByteLevel()
+    return tokenizer
+
+
+def rules():
+    """SentencePiece's own rules, of a model that make_sentencepiece_vectors.py trained."""
+    charsmap = json.loads((OUT.parent / "sentencepiece/plain/gguf.json").read_text())["tokenizer.ggml.precompiled_charsmap"]
+    tokenizer = unigram(pre_tokenizers.Metaspace())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Precompiled(bytes(charsmap)), normalizers.Lowercase()])
+    tokenizer.add_tokens([AddedToken("Å½", normalized=True)])
+    return tokenizer
+
+
 MAKE = {
     "whitespace": ("Whitespace", lambda: pieces(pre_tokenizers.Whitespace())),
     "bert": ("BertPreTokenizer", lambda: pieces(pre_tokenizers.BertPreTokenizer())),
@@ -142,6 +163,8 @@ MAKE = {
     "unigram_words": ("Unigram behind WhitespaceSplit and Metaspace", lambda: unigram(
         pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]))),
     "unigram_fallback": ("Unigram with bytes for what is unknown, over the whole text", lambda: unigram(fallback=True)),
+    "unigram_byte_level": ("Unigram behind ByteLevel, without an unknown token", unigram_of_bytes),
+    "precompiled": ("the normaliser Precompiled", rules),
     "strip_bytes": ("Strip behind ByteLevel", stripped_bytes),
 }
 

@@ -2,11 +2,12 @@
 """Writes src/text/unicode_table.c: what the text folder knows of Unicode beyond libpcre2 and libutf8proc.
 
 The ids of a tokenizer must equal those of Hugging Face `tokenizers`, whose parts follow several versions of Unicode at
-once: normalisation 9.0, regexes 16.0, Rust's own predicates 17.0. So every fact is asked of that package, code point by
-code point, and compared with the two C libraries (Debian 12: PCRE2 10.42, utf8proc 2.8.0). Needs `tokenizers` 0.23,
-libpcre2-8.so.0 and libutf8proc.so.2. Usage: tools/unicode_table.py > src/text/unicode_table.c
+once: normalisation 9.0, regexes 16.0, Rust's own predicates and grapheme clusters 17.0. So every fact is asked of that
+package, code point by code point, and compared with the two C libraries (Debian 12: PCRE2 10.42, utf8proc 2.8.0). Needs
+`tokenizers` 0.23, libpcre2-8.so.0 and libutf8proc.so.2. Usage: tools/unicode_table.py > src/text/unicode_table.c
 """
 import ctypes
+import struct
 import sys
 import unicodedata
 
@@ -15,7 +16,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 POINTS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
 CATEGORIES = "L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So".split()
 FORMS = {"NFC": 2 | 8, "NFD": 2 | 16, "NFKC": 2 | 8 | 4, "NFKD": 2 | 16 | 4}  # utf8proc's options
-FLAGS = "NFC NFD NFKC NFKD INERT NUMERIC PUNCTUATION ACCENT WORD".split()
+FLAGS = ("NFC NFD NFKC NFKD INERT NUMERIC PUNCTUATION ACCENT WORD "
+         "CONTROL JOINS EXTENDS PREPEND PICTURE CONSONANT LINKER").split()
 
 
 class Pcre2:
@@ -112,6 +114,23 @@ def normalisation(u):
     return marked, inert
 
 
+def clusters():
+    """The classes of grapheme clusters, by what the normaliser Precompiled does with rules that make X of everything: of a
+    cluster of less than 6 bytes one X, of a longer one an X for each character."""
+    units = [256 << 10] + [0] * 767
+    for byte in range(1, 256):
+        units[256 + byte], units[512 + byte] = 768 << 10 | 256 | byte, 1 << 31
+    shown = normalizers.Precompiled(struct.pack("<769I", 3072, *units) + b"X\0").normalize_str
+
+    def those(before, behind, count):
+        return {c for c in POINTS if len(shown(before + chr(c) + behind)) == count}
+
+    joins, prepend = those("a", "\x01", 2), those("", "b", 1)
+    return {"CONTROL": those("", "\u0301\u0301", 2), "JOINS": joins, "PREPEND": prepend,
+            "EXTENDS": those("©", "\u200d©\u0301", 5) & joins, "PICTURE": those("", "\u200d©\u0301", 4),
+            "CONSONANT": those("", "\u094d\u0958\u0301", 4), "LINKER": those("\u0915", "\u0958\u0301", 4) - prepend}
+
+
 def ranges(points):
     out = []
     for c in sorted(points):
@@ -140,6 +159,7 @@ def main():
     strip = normalizers.StripAccents()
     sets["ACCENT"] = {c for c in POINTS if strip.normalize_str("x" + chr(c)) == "x"}
     sets["WORD"] = word_set()
+    sets.update(clusters())
     flags = [0] * 0x110000
     for bit, name in enumerate(FLAGS):
         for c in sets[name]:

@@ -15,24 +15,48 @@ static void pass_on(void *user, LogLevel level, const char *text)
 
 // ---- Tokenizer and chat --------------------------------------------------------------------------------------------
 
+static Err tokenizer_of_model(DureModel *model, Str file, const char *source)
+{
+    static const char *const names[] = { "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json" };
+    Buf side[COUNT(names)] = { 0 };
+    bool found;
+    Err e = OK;
+    for (size_t i = 0; i < COUNT(names) && !e.code; i++)
+        e = checkpoint_side_file(model->checkpoint, names[i], &side[i], &found);
+    const SentencePieceFiles files = { .model = file,
+                                       .tokenizer_config = buf_str(&side[0]),
+                                       .added_tokens = buf_str(&side[1]),
+                                       .special_tokens_map = buf_str(&side[2]),
+                                       .source = source };
+    if (!e.code) e = tokenizer_from_sentencepiece(&model->tokenizer, &files);
+    for (size_t i = 0; i < COUNT(names); i++) buf_free(&side[i]);
+    return e;
+}
+
+// A tokenizer.json says all; a tokenizer.model counts only where there is none.
 static Err tokenizer_load(DureModel *model)
 {
     const Checkpoint *c = model->checkpoint;
     if (c->kind == CHECKPOINT_GGUF) return tokenizer_from_gguf(&model->tokenizer, c->config);
-    Buf json = { 0 };
-    bool found = false;
-    Err e = checkpoint_side_file(c, "tokenizer.json", &json, &found);
-    model->tokenizer_absent = !e.code && !found;
-    if (!e.code && !found)
-        e = err(ERR_UNSUPPORTED,
-                "%s: there is no tokenizer.json beside the weights, so text cannot be read or written; put it there, "
-                "or work with token ids",
-                model->path);
+    const char *name = "tokenizer.json";
+    Buf file = { 0 };
+    bool json = false, found = false;
+    Err e = checkpoint_side_file(c, name, &file, &json);
+    if (!e.code && !json) e = checkpoint_side_file(c, name = "tokenizer.model", &file, &found);
+    model->tokenizer_absent = !e.code && !json && !found;
+    if (model->tokenizer_absent)
+        e = err(
+            ERR_UNSUPPORTED,
+            "%s: there is no tokenizer.json or tokenizer.model beside the weights, so text cannot be read or written; "
+            "put one there, or work with token ids",
+            model->path);
     char *source = NULL;
-    if (!e.code) e = path_join(&source, c->folder, "tokenizer.json");
-    if (!e.code) e = tokenizer_from_json(&model->tokenizer, buf_str(&json), source);
+    if (!e.code) e = path_join(&source, c->folder, name);
+    if (!e.code)
+        e = json ? tokenizer_from_json(&model->tokenizer, buf_str(&file), source)
+                 : tokenizer_of_model(model, buf_str(&file), source);
     free(source);
-    buf_free(&json);
+    buf_free(&file);
     return e;
 }
 

@@ -118,8 +118,12 @@ static Err find_weights(Found *found, Arena *arena, const char *folder)
 // For the text parts alone: a GGUF file only where no file of the other kind is in the folder.
 static Err find_text(Found *found, Arena *arena, const char *folder)
 {
-    static const char *const signs[] = { "config.json", "tokenizer.json", "tokenizer_config.json",
-                                         "model.safetensors.index.json", "model.safetensors" };
+    static const char *const signs[] = { "config.json",
+                                         "tokenizer.json",
+                                         "tokenizer.model",
+                                         "tokenizer_config.json",
+                                         "model.safetensors.index.json",
+                                         "model.safetensors" };
     for (size_t i = 0; i < COUNT(signs); i++) {
         bool there = false;
         Err e = folder_has(&there, folder, signs[i]);

@@ -1,6 +1,6 @@
 // The fingerprint of a model: what sessions, caches and resumed runs carry to know whether they belong to it. It covers the
-// metadata as it was understood (so not comments or blanks), tokenizer.json, and each tensor's name, dtype, shape and first
-// and last 4 KiB. Every piece is preceded by its length, so that no two models give the same bytes to the hash.
+// metadata as it was understood (so not comments or blanks), the tokenizer's files, and each tensor's name, dtype, shape and
+// first and last 4 KiB. Every piece is preceded by its length, so that no two models give the same bytes to the hash.
 #include "format/format_internal.h"
 
 #include <stdlib.h>
@@ -66,23 +66,42 @@ static void put_tensors(XXH3_state_t *hash, const Checkpoint *c)
     }
 }
 
+// `always`: an absent file counts as an empty one, else not at all.
+static Err put_file(XXH3_state_t *hash, const Checkpoint *c, const char *name, bool always, bool *found)
+{
+    Buf file = { 0 };
+    Err e = checkpoint_side_file(c, name, &file, found);
+    if (!e.code && (*found || always)) put_str(hash, buf_str(&file));
+    buf_free(&file);
+    return e;
+}
+
+// A tokenizer.json alone; without one a tokenizer.model and what is read with it.
+static Err put_tokenizer(XXH3_state_t *hash, const Checkpoint *c)
+{
+    static const char *const beside[] = { "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json" };
+    bool found;
+    Err e = put_file(hash, c, "tokenizer.json", true, &found);
+    if (e.code || found) return e;
+    e = put_file(hash, c, "tokenizer.model", false, &found);
+    if (e.code || !found) return e;
+    for (size_t i = 0; i < COUNT(beside) && !e.code; i++) e = put_file(hash, c, beside[i], true, &found);
+    return e;
+}
+
 Err checkpoint_fingerprint(const Checkpoint *c, uint8_t out[16])
 {
-    Buf tokenizer = { 0 };
-    bool found;
-    Err e = checkpoint_side_file(c, "tokenizer.json", &tokenizer, &found);
-    XXH3_state_t *hash = e.code ? NULL : XXH3_createState();
-    if (!e.code && !hash) e = err_memory("the model's fingerprint");
+    XXH3_state_t *hash = XXH3_createState();
+    if (!hash) return err_memory("the model's fingerprint");
+    XXH3_128bits_reset(hash);
+    put_meta(hash, c->config);
+    Err e = put_tokenizer(hash, c);
     if (!e.code) {
-        XXH3_128bits_reset(hash);
-        put_meta(hash, c->config);
-        put_str(hash, buf_str(&tokenizer));
         put_tensors(hash, c);
         XXH128_canonical_t canonical;
         XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(hash));
         memcpy(out, canonical.digest, 16);
     }
     XXH3_freeState(hash);
-    buf_free(&tokenizer);
     return e;
 }

@@ -50,7 +50,7 @@ Err checkpoint_open(Checkpoint **out, const char *path, CheckpointParts parts, L
 void checkpoint_close(Checkpoint *checkpoint);
 const Stored *checkpoint_find(const Checkpoint *checkpoint, Str name); // NULL: absent
 const uint8_t *checkpoint_data(const Checkpoint *checkpoint, const Stored *stored);
-// A text file beside the weights ("tokenizer.json"); *out empty and found=false when there is none. Not for GGUF files.
+// A file beside the weights ("tokenizer.json"), whole; *out empty and found=false when there is none. Not for GGUF files.
 Err checkpoint_side_file(const Checkpoint *checkpoint, const char *name, Buf *out, bool *found);
 // XXH3-128 over config, tokenizer and the sorted (name, dtype, shape, first and last 4 KiB) of the tensors.
 Err checkpoint_fingerprint(const Checkpoint *checkpoint, uint8_t out[16]);

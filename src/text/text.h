@@ -27,6 +27,18 @@ typedef struct Tokenizer Tokenizer;
 Err tokenizer_from_json(Tokenizer **out, Str json, const char *source);
 // From GGUF metadata (tokenizer.ggml.*). An unknown model or pre-tokeniser is refused by name.
 Err tokenizer_from_gguf(Tokenizer **out, const Meta *meta);
+
+// A SentencePiece model and the JSON files beside it, each empty where there is none.
+typedef struct SentencePieceFiles {
+    Str model;              // tokenizer.model
+    Str tokenizer_config;   // tokenizer_config.json
+    Str added_tokens;       // added_tokens.json
+    Str special_tokens_map; // special_tokens_map.json
+    const char *source;     // names the model's file in errors
+} SentencePieceFiles;
+
+// Ids equal to those of the fast tokenizer that transformers converts the files to.
+Err tokenizer_from_sentencepiece(Tokenizer **out, const SentencePieceFiles *files);
 void tokenizer_free(Tokenizer *tokenizer);
 
 int32_t tokenizer_size(const Tokenizer *tokenizer); // highest id + 1

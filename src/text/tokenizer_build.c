@@ -326,7 +326,7 @@ static void decode_replace(Str s, Str find, Str with, Buf *out)
     }
 }
 
-static int byte_token(Str s)
+int byte_token(Str s)
 {
     if (s.n != 6 || !str_starts(s, "<0x") || s.at[5] != '>') return -1;
     char digits[3] = { s.at[3], s.at[4], 0 }, *end;

@@ -1,11 +1,12 @@
 // Reads a tokenizer from GGUF metadata. Its model is "gpt2" (byte-level BPE), "llama" (SentencePiece BPE, whose merges follow
-// from scores) or "vaetki" (the same kind of vocabulary with its merges listed). For gpt2 the file names its pre-tokeniser and
+// from scores), "vaetki" (the same kind of vocabulary with its merges listed) or "t5" (SentencePiece Unigram). For gpt2 the file names its pre-tokeniser and
 // has no normaliser, so both come from the table below; names and patterns are facts of the converters
 // (ggml-org/llama.cpp:src/llama-vocab.cpp; 97a0b502 for vaetki), normalisers those of the families' tokenizer.json.
 #include "text/tokenizer_internal.h"
 #include "text/unicode_table.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 typedef struct Pre {
@@ -194,24 +195,6 @@ static Err read_gpt2(Tokenizer *t, const Meta *meta, bool *bos)
 
 // ---- SentencePiece -------------------------------------------------------------------------------------------------
 
-// Spaces become U+2581, characters without an entry their bytes; `prefix`: each text begins with a space, which decoding drops.
-static Err apply_sentencepiece(Tokenizer *t, bool prefix)
-{
-    Err e = OK;
-    if (prefix) e = parts_add_normaliser(t, (Normaliser){ .run = normalise_prepend, .with = str(space_mark) });
-    if (!e.code)
-        e = parts_add_normaliser(t,
-                                 (Normaliser){ .run = normalise_replace, .find = str(" "), .with = str(space_mark) });
-    t->byte_fallback = t->fuse_unk = true;
-    t->decode = DECODE_FALLBACK;
-    t->decode_find = str(space_mark);
-    t->decode_with = str(" ");
-    if (!prefix) return e;
-    t->strip_content = str(" ");
-    t->strip_start = 1;
-    return e;
-}
-
 static Err find_unk(Tokenizer *t, const Meta *meta)
 {
     int64_t id = tokenizer_find(t, str("<unk>"));
@@ -222,21 +205,58 @@ static Err find_unk(Tokenizer *t, const Meta *meta)
     return OK;
 }
 
-// Scores by id and what takes part in merging: all but the unknown token, control tokens and bytes.
-static Err read_scores(Tokenizer *t, const Meta *meta, double *score, bool *merges)
+static int64_t type_of(const Meta *meta, uint32_t id)
+{
+    const MetaValue *types = meta_find(meta, "tokenizer.ggml.token_type"); // checked by read_tokens
+    return types ? types->integers[id] : TYPE_NORMAL;
+}
+
+static Err read_scores(Tokenizer *t, const Meta *meta, double *score)
 {
     const MetaValue *scores = meta_find(meta, "tokenizer.ggml.scores");
-    const MetaValue *types = meta_find(meta, "tokenizer.ggml.token_type"); // checked by read_tokens
     bool whole = scores && scores->type == META_LIST && scores->item == META_INT;
     if (!scores || scores->type != META_LIST || (!whole && scores->item != META_REAL) || scores->count != t->size)
         return err(ERR_FORMAT, "%s: tokenizer.ggml.scores is missing or no list of a number for each of %u tokens",
                    meta->source, t->size);
+    for (uint32_t i = 0; i < t->size; i++) score[i] = whole ? (double)scores->integers[i] : scores->reals[i];
+    return OK;
+}
+
+// All but the unknown token, control tokens and bytes take part in merging.
+static Err make_merges(Tokenizer *t, const Meta *meta, double *score)
+{
+    bool *merges = malloc(t->size * sizeof *merges);
+    if (!merges) return err_memory("the tokenizer's scores");
     for (uint32_t i = 0; i < t->size; i++) {
-        int64_t type = types ? types->integers[i] : TYPE_NORMAL;
-        score[i] = whole ? (double)scores->integers[i] : scores->reals[i];
+        int64_t type = type_of(meta, i);
         merges[i] = type == TYPE_NORMAL || type == TYPE_USER || type == TYPE_UNUSED;
     }
-    return tokenizer_merges_of_scores(t, score, merges);
+    Err e = tokenizer_merges_of_scores(t, score, merges);
+    free(merges);
+    return e;
+}
+
+// Tokens that were added after training, or only pad, are none of the model's: converters give them scores of their own.
+static Err make_unigram(Tokenizer *t, const Meta *meta, double *score)
+{
+    Err e = merges_new(&t->merges, 0);
+    for (uint32_t i = 0; i < t->size && !e.code; i++) {
+        int64_t type = type_of(meta, i);
+        if (type == TYPE_USER || type == TYPE_UNUSED)
+            t->tokens[i].flags &= ~(uint32_t)TOKEN_MODEL;
+        else if (!isfinite(score[i]))
+            e = err(ERR_FORMAT, "%s: the score of token %u is no number", meta->source, i);
+    }
+    return e.code ? e : unigram_new(&t->unigram, t, score);
+}
+
+static Err with_scores(Tokenizer *t, const Meta *meta, Err (*make)(Tokenizer *t, const Meta *meta, double *score))
+{
+    double *score = calloc(t->size, sizeof *score);
+    Err e = score ? read_scores(t, meta, score) : err_memory("the tokenizer's scores");
+    if (!e.code) e = make(t, meta, score);
+    free(score);
+    return e;
 }
 
 static Err read_llama(Tokenizer *t, const Meta *meta, bool *bos)
@@ -244,16 +264,55 @@ static Err read_llama(Tokenizer *t, const Meta *meta, bool *bos)
     bool prefix = true;
     meta_bool(meta, "tokenizer.ggml.add_space_prefix", &prefix);
     *bos = true;
-    Err e = apply_sentencepiece(t, prefix);
+    Err e = sentencepiece_text(t, true, prefix);
     if (!e.code) e = read_tokens(t, meta, false);
     if (!e.code) e = find_unk(t, meta);
-    if (e.code) return e;
-    double *score = malloc(t->size * sizeof *score);
-    bool *merges = malloc(t->size * sizeof *merges);
-    e = score && merges ? read_scores(t, meta, score, merges) : err_memory("the tokenizer's scores");
-    free(score);
-    free(merges);
+    return e.code ? e : with_scores(t, meta, make_merges);
+}
+
+// A list of bytes, signed or not.
+static Err read_charsmap(Tokenizer *t, const Meta *meta, const Charsmap **out)
+{
+    const MetaValue *list;
+    *out = NULL;
+    if (!meta_find(meta, "tokenizer.ggml.precompiled_charsmap")) return OK;
+    Err e = list_of(meta, "tokenizer.ggml.precompiled_charsmap", META_INT, &list);
+    if (e.code || !list->count) return e;
+    char *bytes = malloc(list->count);
+    if (!bytes) return err_memory("the tokenizer's precompiled_charsmap");
+    for (size_t i = 0; i < list->count && !e.code; i++) {
+        bytes[i] = (char)(list->integers[i] & 255);
+        if (list->integers[i] < -128 || list->integers[i] > 255)
+            e = err(ERR_FORMAT, "%s: tokenizer.ggml.precompiled_charsmap: %zu is no byte", meta->source, i);
+    }
+    if (!e.code) e = charsmap_read(out, &t->arena, (Str){ bytes, list->count }, t->source);
+    free(bytes);
     return e;
+}
+
+static Err add_unk(Tokenizer *t)
+{
+    if (t->unk < 0 || t->tokens[t->unk].flags & TOKEN_ADDED) return OK;
+    const TokenText *unk = &t->tokens[t->unk];
+    char *text = arena_text(&t->arena, t->spelling.at + unk->at, unk->n);
+    if (!text) return err_memory("the tokenizer");
+    return tokenizer_add(t, (Added){ .content = { text, unk->n }, .id = t->unk, .special = true });
+}
+
+// As the tokenizer.json of such a model has it, where the unknown token is special, too; only whether spaces are tidied is asked of the file.
+static Err read_t5(Tokenizer *t, const Meta *meta, bool *bos)
+{
+    (void)bos;
+    bool prefix = true, tidy = true;
+    const Charsmap *charsmap = NULL;
+    meta_bool(meta, "tokenizer.ggml.add_space_prefix", &prefix);
+    meta_bool(meta, "tokenizer.ggml.remove_extra_whitespaces", &tidy);
+    Err e = read_charsmap(t, meta, &charsmap);
+    if (!e.code) e = sentencepiece_words(t, charsmap, tidy, true, prefix);
+    if (!e.code) e = read_tokens(t, meta, false);
+    if (!e.code) e = find_unk(t, meta);
+    if (!e.code) e = add_unk(t);
+    return e.code ? e : with_scores(t, meta, make_unigram);
 }
 
 // No text is cut: merges reach over spaces and newlines. The file may ask for a start token, since the model's
@@ -261,7 +320,7 @@ static Err read_llama(Tokenizer *t, const Meta *meta, bool *bos)
 static Err read_vaetki(Tokenizer *t, const Meta *meta, bool *bos)
 {
     (void)bos;
-    Err e = apply_sentencepiece(t, false);
+    Err e = sentencepiece_text(t, true, false);
     if (!e.code) e = read_tokens(t, meta, true);
     if (!e.code) e = find_unk(t, meta);
     return e.code ? e : read_merges(t, meta);
@@ -271,11 +330,13 @@ typedef struct Model {
     const char *name;
     Err (*read)(Tokenizer *t, const Meta *meta, bool *bos); // bos: a start token unless the file says otherwise
     bool no_ends;                                           // no start or end token whatever the file says
+    bool eos;                                               // an end token unless the file says otherwise
 } Model;
 
-static const Model models[] = { { "gpt2", read_gpt2, false },
-                                { "llama", read_llama, false },
-                                { "vaetki", read_vaetki, true } };
+static const Model models[] = { { .name = "gpt2", .read = read_gpt2 },
+                                { .name = "llama", .read = read_llama },
+                                { .name = "vaetki", .read = read_vaetki, .no_ends = true },
+                                { .name = "t5", .read = read_t5, .eos = true } };
 
 static Err find_model(const Meta *meta, const Model **out)
 {
@@ -286,7 +347,8 @@ static Err find_model(const Meta *meta, const Model **out)
         *out = &models[i];
         if (str_is(name, models[i].name)) return OK;
     }
-    return err(ERR_UNSUPPORTED, "%s: tokenizer.ggml.model \"%.*s\" is not supported; supported are gpt2, llama, vaetki",
+    return err(ERR_UNSUPPORTED,
+               "%s: tokenizer.ggml.model \"%.*s\" is not supported; supported are gpt2, llama, vaetki, t5",
                meta->source, (int)(name.n < 60 ? name.n : 60), name.at);
 }
 
@@ -300,7 +362,7 @@ static Err read_gguf(Tokenizer *t, const Meta *meta)
         e = end_token(t, meta, "tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id", bos, &t->first,
                       &t->first_count);
     if (!e.code && !model->no_ends)
-        e = end_token(t, meta, "tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id", false, &t->last,
+        e = end_token(t, meta, "tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id", model->eos, &t->last,
                       &t->last_count);
     return e.code ? e : tokenizer_finish(t);
 }

@@ -77,18 +77,26 @@ static inline Marked marked_view(const MarkedBuf *b)
 // ---- Normalisers (normalize.c) -------------------------------------------------------------------------------------
 
 typedef struct Normaliser Normaliser;
+typedef struct Charsmap Charsmap;
 typedef Err NormaliserRun(const Normaliser *self, Marked in, RegexRun *regexes, MarkedBuf *out);
 
 struct Normaliser {
     NormaliserRun *run;
-    uint32_t form;    // normal forms: UNICODE_NFC ...
-    Regex *regex;     // Replace; owned
-    Str find, with;   // Replace and Prepend
-    bool left, right; // Strip
+    uint32_t form;            // normal forms: UNICODE_NFC ...
+    Regex *regex;             // Replace; owned
+    Str find, with;           // Replace and Prepend
+    bool left, right;         // Strip
+    const Charsmap *charsmap; // Precompiled
 };
 
 NormaliserRun normalise_form, normalise_replace, normalise_prepend, normalise_strip, normalise_strip_accents,
-    normalise_lowercase;
+    normalise_lowercase, normalise_charsmap;
+
+size_t grapheme_end(Str text, size_t at); // of the cluster that begins at `at`, which is before the end (grapheme.c)
+
+// SentencePiece's rules (charsmap.c), as in a tokenizer.model or in base64. What *out needs is copied to `arena`.
+Err charsmap_read(const Charsmap **out, Arena *arena, Str bytes, const char *source);
+Err charsmap_read_base64(const Charsmap **out, Arena *arena, Str text, const char *source);
 
 // ---- Pre-tokenisers (pretokenize.c) --------------------------------------------------------------------------------
 
@@ -334,6 +342,7 @@ int32_t tokenizer_find(const Tokenizer *t, Str spelling); // -1: none
 // The GPT-2 alphabet: byte b is written as this code point; and back (-1: not of the alphabet).
 uint32_t alphabet_char(uint8_t byte);
 int alphabet_byte(uint32_t code_point);
+int byte_token(Str spelling); // the byte of <0x00> to <0xFF>; -1: none of them
 
 // Components of a tokenizer.json (tokenizer_parts.c). `node` may be null in the JSON or absent.
 Err parts_normaliser(Tokenizer *t, const Document *d, uint32_t node);
@@ -346,6 +355,12 @@ Err parts_add_normaliser(Tokenizer *t, Normaliser normaliser); // takes normalis
 Err normalise_all(const Tokenizer *t, Marked in, RegexRun *regexes, MarkedBuf *out, MarkedBuf *spare);
 
 void kept_clear(Kept *kept); // frees the works in it
+
+// How texts are prepared and decoded for a SentencePiece vocabulary (tokenizer_sentencepiece.c): spaces become U+2581.
+// `prefix`: a space is put in front, which decoding drops; of every text between added tokens if `legacy`, else of the first.
+Err sentencepiece_text(Tokenizer *t, bool legacy, bool prefix); // the whole text in one piece, as Llama has it
+// Cut into words; `tidy`: blanks at the end go, of several in a row one stays. `charsmap` may be NULL.
+Err sentencepiece_words(Tokenizer *t, const Charsmap *charsmap, bool tidy, bool legacy, bool prefix);
 
 // One call of tokenize.
 struct Run {

@@ -204,9 +204,10 @@ static Err read_unigram(Tokenizer *t, const Document *d, uint32_t model)
     Err e = field_of_kind(d, model, "vocab", NODE_ARRAY, "list", &vocab);
     if (!e.code) e = document_field(d, model, "unk_id", &unk);
     if (!e.code) e = read_pieces(t, d, vocab, &scores);
-    if (!e.code && (unk == NO_NODE || !document_integer(d, unk, &id) || id < 0 || id >= t->size))
-        e = err(ERR_UNSUPPORTED, "%s: model.unk_id must be the id of a token, for what no token can write", d->source);
-    if (!e.code) t->unk = (int32_t)id;
+    bool named = !e.code && unk != NO_NODE && node_kind(d, unk) != NODE_NULL;
+    if (named && (!document_integer(d, unk, &id) || id < 0 || id >= t->size))
+        e = err(ERR_FORMAT, "%s: model.unk_id must be the id of a token or null", d->source);
+    if (named && !e.code) t->unk = (int32_t)id;
     if (!e.code) e = merges_new(&t->merges, 0);
     if (!e.code) e = unigram_new(&t->unigram, t, (const double *)(const void *)scores.at);
     buf_free(&scores);
@@ -229,8 +230,6 @@ static Err read_all(Tokenizer *t, const Document *d)
     if (!e.code && unigram) {
         e = read_unigram(t, d, model);
         if (!e.code) e = read_rest(t, d);
-        if (!e.code && t->byte_level)
-            e = err(ERR_UNSUPPORTED, "%s: a Unigram model behind ByteLevel is not supported", d->source);
         return e.code ? e : tokenizer_finish(t);
     }
     if (!e.code) e = field_of_kind(d, model, "vocab", NODE_OBJECT, "object", &vocab);

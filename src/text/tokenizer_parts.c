@@ -193,6 +193,15 @@ static Err read_replace(Tokenizer *t, const Document *d, uint32_t node)
     return e.code ? e : parts_add_normaliser(t, n);
 }
 
+static Err read_precompiled(Tokenizer *t, const Document *d, uint32_t node)
+{
+    Normaliser n = { .run = normalise_charsmap };
+    Str text;
+    Err e = field_text(t, d, node, "precompiled_charsmap", &text);
+    if (!e.code) e = charsmap_read_base64(&n.charsmap, &t->arena, text, t->source);
+    return e.code ? e : parts_add_normaliser(t, n);
+}
+
 static Err read_normalisers(Tokenizer *t, const Document *d, uint32_t node)
 {
     return read_list(t, d, node, "normalizers", parts_normaliser);
@@ -208,6 +217,7 @@ static const Part normaliser_parts[] = {
     { "Strip", read_strip },
     { "StripAccents", read_strip_accents },
     { "Lowercase", read_lowercase },
+    { "Precompiled", read_precompiled },
     { "Sequence", read_normalisers },
 };
 

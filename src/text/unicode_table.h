@@ -17,6 +17,14 @@ typedef enum UnicodeFlags {
     UNICODE_PUNCTUATION = 64, // of the pre-tokeniser Punctuation
     UNICODE_ACCENT = 128,     // removed by the normaliser StripAccents
     UNICODE_WORD = 256,       // \w of Rust's regex crate
+    // For grapheme clusters, by the classes of Grapheme_Cluster_Break and Indic_Conjunct_Break.
+    UNICODE_CONTROL = 512,  // with CR and LF
+    UNICODE_JOINS = 1024,   // Extend, SpacingMark and ZWJ: joins what is before it
+    UNICODE_EXTENDS = 2048, // Extend alone
+    UNICODE_PREPEND = 4096,
+    UNICODE_PICTURE = 8192, // Extended_Pictographic
+    UNICODE_CONSONANT = 16384,
+    UNICODE_LINKER = 32768,
 } UnicodeFlags;
 
 typedef struct UnicodeRange {

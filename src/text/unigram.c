@@ -1,6 +1,6 @@
 // Unigram: of all ways to write a piece as tokens the one with the greatest sum of scores, found by Viterbi from left to right.
 // A character that is no token itself may be unknown, at a score below all others; unknown ones in a row become one unknown
-// token, or their bytes. The tokens lie in a trie whose edges are hashed. Ties and sums are those of Hugging Face `tokenizers`:
+// token, or their bytes. Without an unknown token a text in which the best way to a place needs one is refused. The tokens lie in a trie whose edges are hashed. Ties and sums are those of Hugging Face `tokenizers`:
 // in double, in the order of the text, the earlier beginning first.
 //
 // A piece costs its length times the longest token's, which is bounded.
@@ -114,13 +114,13 @@ Err unigram_new(Unigram **out, const Tokenizer *t, const double *score)
     *out = NULL;
     Unigram *u = calloc(1, sizeof *u);
     if (!u) return err_memory("the tokenizer's vocabulary");
-    u->score = malloc(t->size * sizeof *u->score);
+    u->score = malloc((t->size ? t->size : 1) * sizeof *u->score);
     u->edges = calloc(BEGIN, sizeof *u->edges);
     u->ends = calloc(BEGIN, sizeof *u->ends);
     u->mask = BEGIN - 1, u->capacity = BEGIN, u->nodes = 1;
     Err e = u->score && u->edges && u->ends ? OK : err_memory("the tokenizer's vocabulary");
     if (!e.code) {
-        memcpy(u->score, score, t->size * sizeof *score);
+        if (t->size) memcpy(u->score, score, t->size * sizeof *score);
         e = fill(u, t);
     }
     if (e.code)
@@ -151,11 +151,14 @@ typedef struct Way {
 struct UnigramWork {
     Way *at;
     size_t capacity;
+    Buf text;
 };
 
 void unigram_work_free(UnigramWork *work)
 {
-    if (work) free(work->at);
+    if (!work) return;
+    free(work->at);
+    buf_free(&work->text);
     free(work);
 }
 
@@ -172,12 +175,13 @@ static bool work_room(UnigramWork **out, size_t n)
     return w->at != NULL;
 }
 
-static void try_way(Way *way, double score, size_t begin, int32_t id)
+static bool is_better(const Way *way, double score)
 {
-    if (way->id < 0 || score > way->score) *way = (Way){ score, (uint32_t)begin, id };
+    return way->id < 0 || score > way->score;
 }
 
-static void find_ways(const Tokenizer *t, Str piece, Way *way)
+// False: there is no unknown token, and one is needed.
+static bool find_ways(const Tokenizer *t, Str piece, Way *way)
 {
     const Unigram *u = t->unigram;
     for (size_t i = 0; i <= piece.n; i++) way[i] = (Way){ .id = -1 };
@@ -189,11 +193,15 @@ static void find_ways(const Tokenizer *t, Str piece, Way *way)
         for (size_t at = begin; at < piece.n && (node = child_of(u, node, piece.at[at])) != 0; at++) {
             uint32_t end = u->ends[node];
             if (!end || (t->tokens[end - 1].flags & TOKEN_GUARDED)) continue; // text stays text
-            try_way(&way[at + 1], u->score[end - 1] + before, begin, (int32_t)(end - 1));
+            double score = u->score[end - 1] + before;
+            if (is_better(&way[at + 1], score)) way[at + 1] = (Way){ score, (uint32_t)begin, (int32_t)(end - 1) };
             single = single || at + 1 == next;
         }
-        if (!single) try_way(&way[next], u->unknown + before, begin, t->unk);
+        if (single || !is_better(&way[next], u->unknown + before)) continue;
+        if (t->unk < 0) return false;
+        way[next] = (Way){ u->unknown + before, (uint32_t)begin, t->unk };
     }
+    return true;
 }
 
 // A run of unknown characters: the token that it spells after all, else its bytes, else the unknown token.
@@ -222,11 +230,29 @@ static void turn_round(Way *way, size_t end)
     }
 }
 
+// For byte-level vocabularies: the piece in the GPT-2 alphabet, in work->text.
+static bool in_alphabet(UnigramWork *work, Str *piece)
+{
+    work->text.n = 0;
+    for (size_t i = 0; i < piece->n; i++) {
+        char utf8[4];
+        buf_put(&work->text, utf8, utf8_put(utf8, alphabet_char((uint8_t)piece->at[i])));
+    }
+    *piece = buf_str(&work->text);
+    return !work->text.failed;
+}
+
 Err unigram_piece(const Tokenizer *t, UnigramWork **work, Str piece, Ids *out)
 {
-    if (!work_room(work, piece.n + 1)) return err_memory("tokenizing");
+    size_t bytes = t->byte_level ? piece.n * 2 : piece.n; // no character of the alphabet has more than two
+    if (bytes >= UINT32_MAX) return err(ERR_LIMIT, "a piece of the text to tokenize has 4 GiB or more; cut the text");
+    if (!work_room(work, bytes + 1) || (t->byte_level && !in_alphabet(*work, &piece))) return err_memory("tokenizing");
     Way *way = (*work)->at;
-    find_ways(t, piece, way);
+    if (!find_ways(t, piece, way))
+        return err(
+            ERR_UNSUPPORTED,
+            "%s: the text has a character that no token writes, and the model has no unknown token (unk_id is null)",
+            t->source);
     turn_round(way, piece.n);
     Err e = OK;
     size_t unknown = 0; // where the run of unknown characters in hand begins

@@ -41,6 +41,27 @@ def test_detokenize_reads_a_file(dure, words, tmp_path):
     assert dure("detokenize", words, tmp_path / "ids.json").ok().out == b"hi"
 
 
+def test_a_tokenizer_model_serves_where_there_is_no_tokenizer_json(dure, tmp_path):
+    model = write_talker(tmp_path / "model", saying("x"))
+    before = dure("inspect", model, "--json").ok().json
+    vectors = ROOT / "tests/golden/text/sentencepiece"
+    (model / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    (model / "tokenizer.model").write_bytes((vectors / "bpe_bytes.model").read_bytes())
+    (model / "tokenizer_config.json").write_bytes((vectors / "llama_new/tokenizer_config.json").read_bytes())
+    for line in map(json.loads, (vectors / "llama_new/cases.jsonl").read_text().splitlines()[:20]):
+        assert dure("tokenize", model, "--ids", "--no-special", stdin=line["text"]).ok().json == line["ids"]
+        assert dure("tokenize", model, "--ids", stdin=line["text"]).ok().json == line["ids_special"]
+        assert dure("detokenize", model, "--keep-special", stdin=json.dumps(line["ids"])).ok().text == line["decode"]
+    told = dure("inspect", model, "--json").ok().json
+    assert told["tokenizer"]["size"] == 560
+    assert told["fingerprint"] != before["fingerprint"]
+    (tmp_path / "tokenizer.json").rename(model / "tokenizer.json")
+    assert dure("tokenize", model, "--ids", stdin="ab").ok().json == [97, 98]
+    (model / "tokenizer.json").unlink()
+    (model / "tokenizer.model").write_bytes((vectors / "bpe_bytes.model").read_bytes()[:-1])
+    dure("tokenize", model, stdin="ab").refused("tokenizer.model", "field")
+
+
 @pytest.mark.parametrize("array, said", [
     ("{}", ["array"]), ("[1, 2", ["not valid JSON", "line 1"]), ("[1.5]", ["element 0"]), ("[1, \"a\"]", ["element 1"]),
     ("[-1]", ["-1"]), ("[4294967296]", ["4294967296"]), ("", ["JSON"]), ("[99999999999999999999]", ["JSON"]),

@@ -4,12 +4,14 @@ import pytest
 pytestmark = pytest.mark.once
 
 
-FILES = ["json/bytes.json", "json/fallback.json", "json/suffix.json", "json/unigram.json", "gguf/llama.json", "gguf/vaetki.json"]
+FILES = ["tokenizer_json/bytes.json", "tokenizer_json/fallback.json", "tokenizer_json/suffix.json", "tokenizer_json/unigram.json",
+         "tokenizer_json/precompiled.json", "tokenizer_gguf/llama.json", "tokenizer_gguf/vaetki.json", "tokenizer_gguf/t5.json",
+         "sentencepiece/llama", "sentencepiece/llama_old", "sentencepiece/t5"]
 
 
 @pytest.fixture(params=FILES)
 def probe(root, request):
-    return {"args": (root / f"fuzz/seeds/tokenizer_{request.param}",), "program": root / "build/release/inject_tokenizer_probe"}
+    return {"args": (root / f"fuzz/seeds/{request.param}",), "program": root / "build/release/inject_tokenizer_probe"}
 
 
 def test_every_allocation_may_fail(failing_alloc, probe):

@@ -371,6 +371,28 @@ static void the_fingerprint_follows_what_the_model_is(void **state)
     assert_memory_not_equal(first, other, 16);
 }
 
+static void the_fingerprint_covers_a_sentencepiece_model_where_it_is_the_tokenizer(void **state)
+{
+    static const char *const names[] = { "tokenizer.model", "tokenizer_config.json", "added_tokens.json",
+                                         "special_tokens_map.json" };
+    uint8_t prints[COUNT(names) + 1][16], other[16];
+    put_two_shards(*state);
+    fingerprint(prints[0], *state);
+    put_file(*state, "added_tokens.json", str("{}")); // nobody reads it
+    fingerprint(other, *state);
+    assert_memory_equal(prints[0], other, 16);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        put_file(*state, names[i], str("{ }"));
+        fingerprint(prints[i + 1], *state);
+        for (size_t k = 0; k <= i; k++) assert_memory_not_equal(prints[k], prints[i + 1], 16);
+    }
+    put_file(*state, "tokenizer.json", str("{}"));
+    fingerprint(prints[0], *state);
+    for (size_t i = 0; i < COUNT(names); i++) put_file(*state, names[i], str("{  }"));
+    fingerprint(other, *state);
+    assert_memory_equal(prints[0], other, 16); // the tokenizer.json says all
+}
+
 static void the_golden_cases_open(void **state)
 {
     (void)state;
@@ -411,6 +433,7 @@ int main(void)
         IN_FOLDER(a_split_gguf_is_one_model),
         IN_FOLDER(matrices_lie_where_their_tensor_does),
         IN_FOLDER(the_fingerprint_follows_what_the_model_is),
+        IN_FOLDER(the_fingerprint_covers_a_sentencepiece_model_where_it_is_the_tokenizer),
         cmocka_unit_test(the_golden_cases_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

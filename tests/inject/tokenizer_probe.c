@@ -1,9 +1,9 @@
 // Walks through what the tokenizer allocates, for the failure injector: inject_tokenizer_probe FILE. Loads it (a tokenizer.json,
-// or GGUF metadata written as JSON), guards a token, encodes a text that takes every way through the code (repair, normaliser,
+// GGUF metadata written as JSON, or a SentencePiece model with the files beside it), guards a token, encodes a text that takes every way through the code (repair, normaliser,
 // regexes, cache, long piece) and decodes it.
 // Ends with 0 when all went well, 1 with the sentence on standard error when something gave an Err, and 3 when a wrong answer was
 // given without one. It owns nothing when it ends, whatever happened.
-#include "text/text.h"
+#include "../../fuzz/sentencepiece_parts.h"
 
 #include <unistd.h>
 
@@ -31,6 +31,8 @@ static Err use(Tokenizer *t, Str text)
 static Err load(Tokenizer **out, Str text, const char *name)
 {
     static const char key[] = "tokenizer.ggml.model";
+    SentencePieceFiles files;
+    if (sentencepiece_parts(&files, text, name)) return tokenizer_from_sentencepiece(out, &files);
     if (!memmem(text.at, text.n, key, sizeof key - 1)) return tokenizer_from_json(out, text, name);
     json_t *object = NULL;
     Arena arena = arena_new("probe");

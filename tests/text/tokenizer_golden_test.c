@@ -25,6 +25,7 @@ static const char *const quirks[] = {
     "missing_bytes",
     "no_byte_fallback",
     "normalizer_chain",
+    "precompiled",
     "prefix_space",
     "prepend_replace",
     "regex_border",
@@ -44,6 +45,7 @@ static const char *const quirks[] = {
     "strip_letters",
     "template_bos_eos",
     "three_digits",
+    "unigram_byte_level",
     "unigram_fallback",
     "unigram_metaspace",
     "unigram_words",
@@ -308,10 +310,11 @@ static void a_family_s_gguf_gives_the_same_ids_as_its_json(void **state)
     }
 }
 
-static void scores_make_the_merges_of_a_converted_vocabulary(void **state)
+static void a_converted_vocabulary_of_sentencepiece_gives_the_same_ids(void **state)
 {
     (void)state;
-    static const char *const folders[] = { "quirks/sentencepiece_scores", "quirks/sentencepiece_no_prefix" };
+    static const char *const folders[] = { "quirks/sentencepiece_scores", "quirks/sentencepiece_no_prefix",
+                                           "sentencepiece/plain" };
     for (size_t i = 0; i < COUNT(folders); i++) {
         Buf text = read_file(folders[i], "gguf.json");
         json_t *object = json_loadb(text.at, text.n, 0, NULL);
@@ -330,13 +333,64 @@ static void scores_make_the_merges_of_a_converted_vocabulary(void **state)
     }
 }
 
+// A model and the files beside it.
+static Tokenizer *load_model(const char *folder, const char *model)
+{
+    static const char *const names[] = { "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json" };
+    char path[512];
+    Buf file = read_file("sentencepiece", model), side[COUNT(names)] = { 0 };
+    for (size_t i = 0; i < COUNT(names); i++) {
+        snprintf(path, sizeof path, DURE_TEST_DATA "/golden/text/%s/%s", folder, names[i]);
+        if (path_exists(path)) side[i] = read_file(folder, names[i]);
+    }
+    Tokenizer *t;
+    Err e = tokenizer_from_sentencepiece(&t, &(SentencePieceFiles){ .model = buf_str(&file),
+                                                                    .tokenizer_config = buf_str(&side[0]),
+                                                                    .added_tokens = buf_str(&side[1]),
+                                                                    .special_tokens_map = buf_str(&side[2]),
+                                                                    .source = folder });
+    if (e.code) fail_msg("%s", e.text);
+    for (size_t i = 0; i < COUNT(names); i++) buf_free(&side[i]);
+    buf_free(&file);
+    return t;
+}
+
+static void a_sentencepiece_model_gives_the_ids_of_its_conversion(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        { "llama", "bpe_bytes.model" },
+        { "llama_new", "bpe_bytes.model" },
+        { "llama_no_prefix", "bpe_bytes.model" },
+        { "llama_new_no_prefix", "bpe_bytes.model" },
+        { "llama_added", "bpe_bytes.model" },
+        { "llama_old", "bpe_bytes.model" },
+        { "llama_without_bytes", "bpe_plain.model" },
+        { "llama_unigram", "unigram_bytes.model" },
+        { "llama_unigram_new", "unigram_bytes.model" },
+        { "t5", "unigram_rules.model" },
+        { "t5_new", "unigram_rules.model" },
+        { "t5_no_prefix", "unigram_bytes.model" },
+        { "t5_bpe", "bpe_bytes.model" },
+        { "plain", "unigram_rules.model" },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char folder[64];
+        snprintf(folder, sizeof folder, "sentencepiece/%s", cases[i][0]);
+        Tokenizer *t = load_model(folder, cases[i][1]);
+        each_line(folder, "cases.jsonl", t, check_case);
+        tokenizer_free(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_family_gives_the_reference_ids_and_texts),
         cmocka_unit_test(every_family_takes_long_texts),
         cmocka_unit_test(a_family_s_gguf_gives_the_same_ids_as_its_json),
-        cmocka_unit_test(scores_make_the_merges_of_a_converted_vocabulary),
+        cmocka_unit_test(a_converted_vocabulary_of_sentencepiece_gives_the_same_ids),
+        cmocka_unit_test(a_sentencepiece_model_gives_the_ids_of_its_conversion),
         cmocka_unit_test(every_trait_gives_the_reference_ids_and_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

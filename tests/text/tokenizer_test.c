@@ -453,7 +453,6 @@ static void a_file_that_cannot_work_is_refused_by_name(void **state)
         { "{" MODEL "," MODEL "}", "\"model\" is given twice" },
         { "{\"model\":{\"type\":\"WordPiece\"}}", "model type WordPiece is not supported; supported are BPE and Uni" },
         { "{\"model\":{\"type\":\"Unigram\",\"vocab\":{}}}", "vocab is missing or no list" },
-        { "{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", "unk_id must be the id of a token" },
         { "{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",1]],\"unk_id\":1}}", "unk_id must be the id of a token" },
         { "{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",1,2]],\"unk_id\":0}}", "0 is not [text, score]" },
         { "{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",\"1\"]],\"unk_id\":0}}", "\"1\" should be a number" },
@@ -472,6 +471,14 @@ static void a_file_that_cannot_work_is_refused_by_name(void **state)
         { "{\"model\":{\"vocab\":{\"a\":0},\"merges\":[],\"unk_token\":\"u\"}}", "unk_token is not in the vocabulary" },
         { "{\"model\":{\"vocab\":{\"a\":0},\"merges\":[],\"dropout\":0.1}}", "dropout" },
         { "{" MODEL ",\"normalizer\":{\"type\":\"Nmt\"}}", "normalizer type Nmt is not supported; supported are NFC" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\"}}", "precompiled_charsmap is missing or no string" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"\"}}", "is no base64" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAA\"}}", "is no base64" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"A===\"}}", "is no base64" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AB==\"}}", "is no base64" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"A-AA\"}}", "is no base64" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAQAAP8=\"}}",
+          "a trie of 1024 bytes does not fit 5 bytes" },
         { "{" MODEL ",\"pre_tokenizer\":{\"type\":\"Foo\"}}", "pre_tokenizer type Foo is not supported" },
         { "{" MODEL ",\"post_processor\":{\"type\":\"Foo\"}}", "post_processor type Foo is not supported" },
         { "{" MODEL ",\"decoder\":{\"type\":\"CTC\"}}", "decoder type CTC is not supported" },
@@ -534,12 +541,62 @@ static void gguf_metadata_makes_a_tokenizer(void **state)
     arena_free(&arena);
 }
 
+static void padding_of_a_gguf_unigram_model_is_no_token_of_texts(void **state)
+{
+    (void)state;
+    Arena arena = arena_new("test");
+    Tokenizer *t;
+    Err e = from_gguf_json(&t, &arena,
+                           "{\"tokenizer.ggml.model\":\"t5\",\"tokenizer.ggml.eos_token_id\":1,"
+                           "\"tokenizer.ggml.unknown_token_id\":0,\"tokenizer.ggml.add_space_prefix\":false,"
+                           "\"tokenizer.ggml.tokens\":[\"<unk>\",\"</s>\",\"p\",\"a\",\"pa\",\"<x>\",\"\xE2\x96\x81\"],"
+                           "\"tokenizer.ggml.scores\":[0,0,-2.5,-3.5,-1000.5,-1000,-4],"
+                           "\"tokenizer.ggml.token_type\":[2,3,1,1,5,4,1]}");
+    if (e.code) fail_msg("%s", e.text);
+    Ids ids = encode(t, "pa  <x>pap<unk>", &(TokenizeOptions){ .add_special = true });
+    static const int32_t want[] = { 2, 3, 5, 2, 3, 2, 0, 1 };
+    assert_int_equal(ids.n, COUNT(want));
+    assert_memory_equal(ids.at, want, sizeof want);
+    ids_free(&ids);
+    tokenizer_free(t);
+    arena_free(&arena);
+}
+
+static void a_character_that_no_token_writes_needs_an_unknown_token(void **state)
+{
+    (void)state;
+    Tokenizer *t;
+    Ids ids = { 0 };
+    Err e = tokenizer_from_json(&t,
+                                str("{\"model\":{\"type\":\"Unigram\",\"unk_id\":null,"
+                                    "\"vocab\":[[\"a\",-1],[\"ab\",-1.5]]}}"),
+                                "tokenizer.json");
+    if (e.code) fail_msg("%s", e.text);
+    e = tokenize(t, str("aab"), NULL, &ids);
+    if (e.code) fail_msg("%s", e.text);
+    assert_int_equal(ids.n, 2);
+    e = tokenize(t, str("axa"), NULL, &ids);
+    assert_int_equal(e.code, ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "tokenizer.json: the text has a character that no token writes"));
+    ids_free(&ids);
+    tokenizer_free(t);
+}
+
 static void gguf_that_cannot_work_is_refused_by_name(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
         { "{}", "tokenizer.ggml.model is missing" },
-        { "{\"tokenizer.ggml.model\":\"bert\"}", "\"bert\" is not supported; supported are gpt2, llama, vaetki" },
+        { "{\"tokenizer.ggml.model\":\"bert\"}", "\"bert\" is not supported; supported are gpt2, llama, vaetki, t5" },
+        { "{\"tokenizer.ggml.model\":\"t5\",\"tokenizer.ggml.precompiled_charsmap\":\"x\"}",
+          "precompiled_charsmap is missing or no list of integers" },
+        { "{\"tokenizer.ggml.model\":\"t5\",\"tokenizer.ggml.precompiled_charsmap\":[256]}",
+          "precompiled_charsmap: 0 is no byte" },
+        { "{\"tokenizer.ggml.model\":\"t5\",\"tokenizer.ggml.precompiled_charsmap\":[0,4,0,0,-1]}",
+          "a trie of 1024 bytes does not fit 5 bytes" },
+        { "{\"tokenizer.ggml.model\":\"t5\",\"tokenizer.ggml.tokens\":[\"a\"]}", "scores is missing" },
+        { "{\"tokenizer.ggml.model\":\"t5\",\"tokenizer.ggml.tokens\":[\"a\"],\"tokenizer.ggml.scores\":[-1.5]}",
+          "eos_token_id is missing" },
         { "{\"tokenizer.ggml.model\":\"llama\",\"tokenizer.ggml.tokens\":[\"a\"]}", "scores is missing" },
         { "{\"tokenizer.ggml.model\":\"llama\",\"tokenizer.ggml.tokens\":[\"a\"],\"tokenizer.ggml.scores\":[1.5,2]}",
           "for each of 1 tokens" },
@@ -597,6 +654,8 @@ int main(void)
         cmocka_unit_test(what_is_quite_simple_is_simple_in_the_table),
         cmocka_unit_test(a_file_that_cannot_work_is_refused_by_name),
         cmocka_unit_test(gguf_metadata_makes_a_tokenizer),
+        cmocka_unit_test(padding_of_a_gguf_unigram_model_is_no_token_of_texts),
+        cmocka_unit_test(a_character_that_no_token_writes_needs_an_unknown_token),
         cmocka_unit_test(gguf_that_cannot_work_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
