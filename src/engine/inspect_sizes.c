@@ -91,7 +91,7 @@ static Err put_cache(JsonMaker *m, json_t *top, const DureModel *model, const Du
     json_t *o = json_object();
     json_put_int(m, o, "context", n);
     // Of a token far behind every window, which stays in the global layers only.
-    const int64_t far = (int64_t)1 << 40;
+    const int64_t far = INT32_MAX; // no window is longer, and the sums below stay countable
     json_put_int(m, o, "bytes_per_token",
                  recipe_kv_bytes(r, far + 1, BF16_BYTES, false) - recipe_kv_bytes(r, far, BF16_BYTES, false));
     json_put_int(m, o, "bytes_per_token_if_all_global", recipe_kv_bytes(r, 1, BF16_BYTES, true));

@@ -70,6 +70,21 @@ def test_the_cache_is_reckoned_at_a_context(dure, folder_of):
     dure("inspect", folder, "--context", "300000").refused("300000", "262144")
 
 
+# In bfloat16, of a token behind every window: what the growth of a long talk costs.
+BYTES_PER_TOKEN = {
+    "k_exaone_236b": 49_152, "exaone4_32b": 65_536, "exaone4_1b": 61_440, "axk1": 70_272, "vaetki_112b": 9_216, "vaetki_7b": 4_608,
+    "solar_open_100b": 196_608, "hyperclovax_32b": 294_912, "hyperclovax_14b": 155_648, "hyperclovax_0b5": 98_304,
+}
+
+
+@pytest.mark.parametrize("name", sorted(BYTES_PER_TOKEN))
+def test_a_token_takes_its_bytes_of_the_cache(dure, folder_of, name):
+    cache = dure("inspect", folder_of(name), "--json").ok().json["cache"]
+    assert cache["bytes_per_token"] == BYTES_PER_TOKEN[name]
+    if cache["bytes_per_token_if_all_global"] == BYTES_PER_TOKEN[name]:  # no layer slides
+        assert cache["bytes"] == BYTES_PER_TOKEN[name] * cache["context"]
+
+
 def test_what_fits_follows_the_memory_given(dure, folder_of):
     folder = folder_of("exaone4_1b")
     fits = dure("inspect", folder, "--json", "--memory", "3G").ok().json["fit"]
