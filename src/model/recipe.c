@@ -31,17 +31,30 @@ static void put_known(Buf *out, CheckpointKind kind)
     }
 }
 
+// An architecture that a family shares with models that are not its own, of which this file's is one.
+static Err refuse_pre(const Family *family, const Meta *config, Str type)
+{
+    Str pre;
+    if (!meta_text(config, "tokenizer.ggml.pre", &pre)) pre = str("absent");
+    return err(
+        ERR_UNSUPPORTED, "%s: general.architecture %.*s runs here only where tokenizer.ggml.pre is %s, but it is %.*s",
+        config->source, (int)(type.n < 80 ? type.n : 80), type.at, family->pre, (int)(pre.n < 80 ? pre.n : 80), pre.at);
+}
+
 Err family_find(const Family **out, const Meta *config, CheckpointKind kind)
 {
     const char *key = kind == CHECKPOINT_GGUF ? "general.architecture" : "model_type";
+    const Family *near = NULL;
     Str type;
     if (!meta_text(config, key, &type)) return err(ERR_FORMAT, "%s: %s is missing", config->source, key);
     for (const Family *const *family = families; *family; family++) {
         if (!listed(kind == CHECKPOINT_GGUF ? (*family)->architectures : (*family)->types, type)) continue;
+        near = *family;
         if (kind == CHECKPOINT_GGUF && !pre_is(*family, config)) continue;
         *out = *family;
         return OK;
     }
+    if (near) return refuse_pre(near, config, type);
     Buf known = { 0 };
     put_known(&known, kind);
     Err e = known.failed ? err_memory(config->source)

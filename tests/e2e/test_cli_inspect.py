@@ -4,8 +4,10 @@ import json
 import shutil
 import struct
 
+import numpy
 import pytest
 
+from checkpoints import write_gguf
 from conftest import ROOT
 
 CONFIGS = ROOT / "tests/model/configs"
@@ -97,6 +99,13 @@ def test_what_fits_follows_the_memory_given(dure, folder_of):
 
 def test_a_config_alone_is_not_run(dure, folder_of):
     dure("run", folder_of("exaone4_1b"), "x").refused("holds no weights", "model.safetensors")
+
+
+@pytest.mark.parametrize("pre", ["glm4", None])
+def test_an_architecture_shared_with_other_models_is_told_apart_by_its_pre(dure, tmp_path, pre):
+    fields = {"general.architecture": "glm4moe"} | ({"tokenizer.ggml.pre": pre} if pre else {})
+    model = write_gguf(tmp_path / "m.gguf", fields, {"x": numpy.zeros(4, numpy.float32)})
+    dure("run", model, "x").refused("glm4moe", "only where tokenizer.ggml.pre is solar-open", pre or "absent")
 
 
 def axk1_tensors():
