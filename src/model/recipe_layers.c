@@ -201,6 +201,11 @@ void recipe_tower(Recipe *r, Fields *f, TowerKind kind)
     own.prefix = "vision_config.";
     own.above = false;
     if (f->kind == CHECKPOINT_GGUF || !field(&own, "hidden_size")) return;
+    if (!field(&own, "depth")) { // SigLIP calls it num_hidden_layers
+        field_assume(f,
+                     "vision_config is not of a kind that is known here: the encoder is left aside, and not counted");
+        return;
+    }
     Tower *t = &r->tower;
     t->kind = kind;
     t->hidden = need_int(&own, "hidden_size", 1, 1 << 20);

@@ -319,6 +319,23 @@ static void text_config_is_read_and_what_stands_above_it(void **state)
     arena_free(&arena);
 }
 
+static void an_encoder_of_another_kind_is_left_aside(void **state)
+{
+    (void)state;
+    Arena arena = arena_new("test");
+    Recipe *r = NULL;
+    Err e = recipe_of(&r, &arena,
+                      "{\"model_type\": \"hyperclovax_vlm\", \"text_config\": {\"model_type\": \"llama\", "
+                      "\"rope_theta\": 1e4, " LLAMA_SIZES "}, \"vision_config\": {\"model_type\": "
+                      "\"siglip_vision_model\", \"hidden_size\": 1152, \"num_hidden_layers\": 27}}");
+    if (e.code) fail_msg("%s", e.text);
+    assert_int_equal(r->tower.depth, 0);
+    assert_int_equal(recipe_parameters(r).part[PART_TOWER], 0);
+    assert_non_null(strstr(r->assumed.at, "the encoder is left aside"));
+    recipe_free(r);
+    arena_free(&arena);
+}
+
 static void wrong_draft_and_router_keys_are_told(void **state)
 {
     (void)state;
@@ -352,6 +369,7 @@ int main(void)
         cmocka_unit_test(vaetki_divides_global_positions_by_eight),
         cmocka_unit_test(windows_and_clamps_differ_by_layer),
         cmocka_unit_test(text_config_is_read_and_what_stands_above_it),
+        cmocka_unit_test(an_encoder_of_another_kind_is_left_aside),
         cmocka_unit_test(wrong_draft_and_router_keys_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
