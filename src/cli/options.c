@@ -53,7 +53,7 @@ const Option common_options[] = {
     { "kv", 0, OPTION_CHOICE, "TYPE", "Type of the cached keys and values. Default: bf16, with --cpu scalar f32.",
       .offset = AT(kv), .choices = kv_names, .uses = USES_ENGINE },
     { "mla", 0, OPTION_CHOICE, "FORM",
-      "How latent attention is computed. expanded: a far larger cache, faster for long prompts with "
+      "How latent attention is computed. Default: absorbed. expanded: a far larger cache, faster for long prompts with "
       "short answers; mixed: faster prompts, and answers that depend in their last bits on what was cached.",
       .offset = AT(mla), .choices = mla_names, .uses = USES_ENGINE },
     { "cpu", 0, OPTION_CHOICE, "LEVEL", "Which instructions to use. Default: the best that this processor has.",
