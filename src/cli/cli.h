@@ -90,7 +90,7 @@ typedef struct Command {
 
 extern const Command *const commands[]; // NULL-terminated; main.c
 extern const Command command_run, command_chat, command_inspect, command_tokenize, command_detokenize, command_render,
-    command_parse, command_logits;
+    command_parse, command_logits, command_perplexity, command_compare;
 
 extern const Option common_options[]; // ends with name NULL
 extern const char *const cpu_levels[], *const kv_names[], *const mla_names[], *const reasoning_names[];

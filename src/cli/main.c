@@ -9,9 +9,17 @@
 #include <string.h>
 
 const Command *const commands[] = {
-    &command_run,      &command_chat,       &command_inspect,
-    &command_tokenize, &command_detokenize, &command_render,
-    &command_parse,    &command_logits,     NULL,
+    &command_run,
+    &command_chat,
+    &command_inspect,
+    &command_tokenize,
+    &command_detokenize,
+    &command_render,
+    &command_parse,
+    &command_logits,
+    &command_perplexity,
+    &command_compare,
+    NULL,
 };
 
 const Command *command_find(const char *name)

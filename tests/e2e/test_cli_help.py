@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-COMMANDS = ["run", "chat", "inspect", "tokenize", "detokenize", "render", "parse", "logits"]
+COMMANDS = ["run", "chat", "inspect", "tokenize", "detokenize", "render", "parse", "logits", "perplexity", "compare"]
 
 
 def options_of(help_text):
