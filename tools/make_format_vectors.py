@@ -1,11 +1,14 @@
 """Makes tests/vectors/formats.safetensors: random blocks of every number format and their float32 values.
 
-The values are those of the `gguf` package (gguf.quants.dequantize) or of numpy for plain numbers. For each format the file has
+The values are those of the `gguf` package (gguf.quants.dequantize), of numpy for plain numbers, or of ggml itself (as
+llama-cpp-python brings it) for the two formats that the package only names. For each format the file has
 NAME.stored (the bytes) and NAME.value (float32). No value is NaN.
 
-Needs numpy, gguf, safetensors. Usage: python make_format_vectors.py [OUT]
+Needs numpy, gguf, safetensors, llama-cpp-python. Usage: python make_format_vectors.py [OUT]
 """
 
+import ctypes
+import importlib.util
 import pathlib
 import sys
 
@@ -56,6 +59,20 @@ def e4m3(bits):
     return np.where(bits & 0x80, -value, value).astype(np.float32)
 
 
+def library_format(rng, name, elements, size, kind):
+    """Formats that the gguf package only names: what ggml's own code makes of them."""
+    ggml = ctypes.CDLL(str(pathlib.Path(importlib.util.find_spec("llama_cpp").origin).parent / "lib" / "libggml-base.so"))
+    ggml.ggml_blck_size.restype, ggml.ggml_type_size.restype = ctypes.c_int64, ctypes.c_size_t
+    assert (ggml.ggml_blck_size(kind), ggml.ggml_type_size(kind)) == (elements, size), name
+    blocks = rng.integers(0, 256, (6, size), dtype=np.uint8)
+    blocks[0, :], blocks[1, :] = 0xFF, 0x00
+    blocks[:, :2] = rng.permutation(halves(rng, 6)).view(np.uint8).reshape(6, 2)
+    value = np.empty(6 * elements, np.float32)
+    row = getattr(ggml, f"dequantize_row_{name.lower()}")
+    row(blocks.ctypes.data_as(ctypes.c_void_p), value.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(value.size))
+    return blocks.reshape(-1), value
+
+
 def plain_formats(rng):
     special = np.array([0.0, -0.0, 1.0, -1.0, 1e-45, -1e-45, 1e-40, 1.1754944e-38, 3.4028235e38, -3.4028235e38, np.inf, -np.inf])
     bits = rng.integers(0, 0x7F800000, 500, dtype=np.uint32) | rng.integers(0, 2, 500, dtype=np.uint32) << 31
@@ -91,6 +108,7 @@ def main():
     out = sys.argv[1] if len(sys.argv) > 1 else here.parent / "tests" / "vectors" / "formats.safetensors"
     rng = np.random.default_rng(20)
     pairs = list(plain_formats(rng)) + [(kind.name, *block_format(rng, kind)) for kind in HALVES]
+    pairs += [(name, *library_format(rng, name, *sizes)) for name, sizes in (("Q1_0", (128, 18, 41)), ("Q2_0", (64, 18, 42)))]
     tensors = {}
     for name, stored, value in pairs:
         value = np.ascontiguousarray(value, np.float32)

@@ -32,7 +32,7 @@ static const struct {
 static const struct {
     uint32_t type;
     const char *name;
-} refused_types[] = { { 9, "Q8_1" }, { 15, "Q8_K" }, { 41, "Q1_0" } };
+} refused_types[] = { { 9, "Q8_1" }, { 15, "Q8_K" } };
 
 typedef struct Reader {
     const File *file;

@@ -1,5 +1,6 @@
-// Blocks of 256 with codes of two or three bits, or of three values: Q2_K, Q3_K (16 groups of 16), TQ1_0, TQ2_0 (one scale).
-// Layouts and order of operations: gguf package, gguf/quants.py.
+// Blocks of 256 with codes of two or three bits, or of three values: Q2_K, Q3_K (16 groups of 16), TQ1_0, TQ2_0 (one scale); and
+// of 128 and of 64 with codes of one and of two bits under one scale: Q1_0, Q2_0.
+// Layouts and order of operations: gguf package, gguf/quants.py; of the last two ggml-org/ggml:src/ggml-quants.c.
 #include "tensor/tensor_internal.h"
 
 enum { BLOCK = 256, SMALL_GROUPS = 16, LARGE_GROUPS = 8 };
@@ -8,6 +9,8 @@ static const BlockShape q2_k = { .block = BLOCK, .group = 16, .bytes = 84, .has_
 static const BlockShape q3_k = { .block = BLOCK, .group = 16, .bytes = 110 };
 static const BlockShape tq1_0 = { .block = BLOCK, .group = 32, .bytes = 54 };
 static const BlockShape tq2_0 = { .block = BLOCK, .group = 32, .bytes = 66 };
+static const BlockShape q1_0 = { .block = 128, .group = 32, .bytes = 18 };
+static const BlockShape q2_0 = { .block = 64, .group = 32, .bytes = 18 };
 
 // Each half of 128 elements is four rows of 32; row k is bits 2k and 2k + 1 of the half's 32 bytes.
 static inline void two_bits(int8_t *restrict code, const uint8_t *restrict packed, int offset)
@@ -91,6 +94,32 @@ void tq1_0_decode(float *out, const uint8_t *in, int64_t n)
     blocks_decode(out, in, n, &tq1_0, tq1_0_block);
 }
 
+// The scale, then a bit for each element, the lowest first: plus or minus the scale.
+static void q1_0_block(int8_t *code, float *scale, float *minimum, const uint8_t *in)
+{
+    (void)minimum;
+    for (int j = 0; j < 128; j++) code[j] = (int8_t)(2 * (in[2 + j / 8] >> j % 8 & 1) - 1);
+    for (int g = 0; g < 4; g++) scale[g] = load_half(in);
+}
+
+// The scale, then two bits for each element, the lowest first: -1 to 2.
+static void q2_0_block(int8_t *code, float *scale, float *minimum, const uint8_t *in)
+{
+    (void)minimum;
+    for (int j = 0; j < 64; j++) code[j] = (int8_t)((in[2 + j / 4] >> 2 * (j % 4) & 3) - 1);
+    for (int g = 0; g < 2; g++) scale[g] = load_half(in);
+}
+
+void q1_0_decode(float *out, const uint8_t *in, int64_t n)
+{
+    blocks_decode(out, in, n, &q1_0, q1_0_block);
+}
+
+void q2_0_decode(float *out, const uint8_t *in, int64_t n)
+{
+    blocks_decode(out, in, n, &q2_0, q2_0_block);
+}
+
 void tq2_0_decode(float *out, const uint8_t *in, int64_t n)
 {
     blocks_decode(out, in, n, &tq2_0, tq2_0_block);
@@ -109,6 +138,16 @@ void q3_k_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, 
 void tq1_0_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n)
 {
     blocks_unpack(code, scale, minimum, in, n, &tq1_0, tq1_0_block);
+}
+
+void q1_0_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n)
+{
+    blocks_unpack(code, scale, minimum, in, n, &q1_0, q1_0_block);
+}
+
+void q2_0_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n)
+{
+    blocks_unpack(code, scale, minimum, in, n, &q2_0, q2_0_block);
 }
 
 void tq2_0_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n)

@@ -23,6 +23,8 @@ typedef enum Dtype {
     DTYPE_Q3_K,
     DTYPE_TQ1_0,
     DTYPE_TQ2_0,
+    DTYPE_Q1_0,
+    DTYPE_Q2_0,
     DTYPE_IQ4_NL,
     DTYPE_IQ4_XS,
     DTYPE_MXFP4,

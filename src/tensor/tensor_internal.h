@@ -144,6 +144,8 @@ void q6_k_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, 
 void q2_k_decode(float *out, const uint8_t *in, int64_t n);
 void q3_k_decode(float *out, const uint8_t *in, int64_t n);
 void tq1_0_decode(float *out, const uint8_t *in, int64_t n);
+void q1_0_decode(float *out, const uint8_t *in, int64_t n);
+void q2_0_decode(float *out, const uint8_t *in, int64_t n);
 void tq2_0_decode(float *out, const uint8_t *in, int64_t n);
 void iq4_nl_decode(float *out, const uint8_t *in, int64_t n);
 void iq4_xs_decode(float *out, const uint8_t *in, int64_t n);
@@ -159,6 +161,8 @@ void iq3_s_decode(float *out, const uint8_t *in, int64_t n);
 void q2_k_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n);
 void q3_k_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n);
 void tq1_0_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n);
+void q1_0_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n);
+void q2_0_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n);
 void tq2_0_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n);
 void iq4_nl_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n);
 void iq4_xs_unpack(int8_t *code, float *scale, float *minimum, const uint8_t *in, int64_t n);
