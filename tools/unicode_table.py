@@ -15,6 +15,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 
 POINTS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
 CATEGORIES = "L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So".split()
+SCRIPTS = "Han Hangul Hiragana Katakana Latin Cyrillic Greek Arabic Thai Hebrew Devanagari".split()
+BINARY = "Alphabetic Lowercase Uppercase".split()
 FORMS = {"NFC": 2 | 8, "NFD": 2 | 16, "NFKC": 2 | 8 | 4, "NFKD": 2 | 16 | 4}  # utf8proc's options
 FLAGS = ("NFC NFD NFKC NFKD INERT NUMERIC PUNCTUATION ACCENT WORD "
          "CONTROL JOINS EXTENDS PREPEND PICTURE CONSONANT LINKER").split()
@@ -183,11 +185,13 @@ def main():
         out("    " + " ".join(numbers[i:i + 24]) + "\n")
     out("};\n\n")
     out("const UnicodeMore unicode_more[] = {\n")
-    for name in CATEGORIES:
-        more = ranges(oniguruma_set(rf"\p{{{name}}}") - pcre.set_of(rf"\p{{{name}}}"))
-        if more:
-            texts = [f"\\\\x{{{a:X}}}" if a == b else f"\\\\x{{{a:X}}}-\\\\x{{{b:X}}}" for a, b in more]
-            out(f'    {{ "{name}",\n')
+    for name in CATEGORIES + SCRIPTS + BINARY:
+        ours = pcre.set_of(rf"\p{{sc:{name}}}" if name in SCRIPTS else rf"\p{{{name}}}")
+        theirs = oniguruma_set(rf"\p{{{name}}}")
+        more, less = ranges(theirs - ours), ranges(ours - theirs)  # less: moved to another category
+        if more or less:
+            texts, fewer = ([f"\\\\x{{{a:X}}}" if a == b else f"\\\\x{{{a:X}}}-\\\\x{{{b:X}}}" for a, b in part] for part in (more, less))
+            out(f'    {{ "{name}", "{"".join(fewer)}",\n')
             lines = ['      "' + "".join(texts[i:i + 5]) + '"' for i in range(0, len(texts), 5)]
             out("\n".join(lines))
             out(" },\n")

@@ -11,7 +11,7 @@
 
 // ---- Work ----------------------------------------------------------------------------------------------------------
 
-enum { SHORT = 64, APART = 16, CACHE_BITS = 12, KEPT_SYMBOLS = 1 << 16 };
+enum { SHORT = 64, APART = 16, CACHE_BITS = 12, KEPT_SYMBOLS = 1 << 16, LONG_PART = 4096 };
 
 // What a cache line's key is. A part of a piece is not looked up as a whole under ignore_merges, so it is kept apart.
 typedef enum KeyKind { KEY_NONE, KEY_PIECE, KEY_PART } KeyKind;
@@ -470,16 +470,17 @@ static size_t blank_at(Str piece, size_t at)
     return piece.at[at] == '\xE2' && at + 3 <= piece.n && !memcmp(piece.at + at, "\u2581", 3) ? 3 : 0;
 }
 
-// Some vocabularies join a blank to what follows, others to what is before it.
+// Some vocabularies join a blank to what follows, others to what is before it. A long part may end at any character, so that
+// what is at work at once stays small.
 static size_t word_end(const Tokenizer *t, Str piece, size_t begin)
 {
-    for (size_t i = begin; i < piece.n; i++) {
-        size_t blank = blank_at(piece, i);
-        if (!blank) continue;
-        if (i > begin && parts_at(t, piece, i)) return i;
-        i += blank;
-        if (i < piece.n && !blank_at(piece, i) && parts_at(t, piece, i)) return i;
-        i--;
+    size_t blank = 0; // bytes of the last character, if it is a blank
+    for (size_t i = begin; i < piece.n;) {
+        size_t before = blank;
+        blank = blank_at(piece, i);
+        bool maybe = blank || before || (i - begin >= LONG_PART && ((uint8_t)piece.at[i] & 0xC0) != 0x80);
+        if (maybe && i > begin && parts_at(t, piece, i)) return i;
+        i += blank ? blank : 1;
     }
     return piece.n;
 }

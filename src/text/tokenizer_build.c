@@ -391,6 +391,22 @@ static Err normalise_patterns(Tokenizer *t)
     return e;
 }
 
+// Which tokens are left out with the special ones: as `tokenizers` has it, those that decode as some special token is written.
+// One that matches normalised text decodes as it is looked for, and then may stay.
+static void find_skipped(Tokenizer *t)
+{
+    for (uint32_t id = 0; id < t->size; id++)
+        if (t->tokens[id].flags & TOKEN_SPECIAL) t->tokens[id].flags |= TOKEN_SKIPPED;
+    for (size_t i = 0; i < t->added_count; i++) {
+        const Added *a = &t->added[i];
+        int32_t id = a->normalized ? tokenizer_find(t, a->pattern) : a->id;
+        if (id >= 0 && t->tokens[id].flags & TOKEN_SPECIAL)
+            t->tokens[a->id].flags |= TOKEN_SKIPPED;
+        else
+            t->tokens[a->id].flags &= ~(uint32_t)TOKEN_SKIPPED;
+    }
+}
+
 Err tokenizer_finish(Tokenizer *t)
 {
     find_bytes(t);
@@ -398,6 +414,7 @@ Err tokenizer_finish(Tokenizer *t)
     if (!e.code) e = find_borders(t);
     if (!e.code) e = find_chars(t);
     if (!e.code) e = normalise_patterns(t);
+    if (!e.code) find_skipped(t);
     if (!e.code) e = decode_all(t);
     if (!e.code) e = matcher_new(&t->before, &t->arena, t->added, t->added_count, false);
     if (!e.code) e = matcher_new(&t->after, &t->arena, t->added, t->added_count, true);

@@ -207,7 +207,7 @@ Err detokenizer_put(Detokenizer *d, int32_t id, Buf *out)
     const Tokenizer *t = d->tokenizer;
     Buf whole = { 0 };
     if (id < 0 || (uint32_t)id >= t->size || !(t->tokens[id].flags & TOKEN_KNOWN)) return OK;
-    if (!d->keep_special && (t->tokens[id].flags & TOKEN_SPECIAL)) return OK;
+    if (!d->keep_special && (t->tokens[id].flags & TOKEN_SKIPPED)) return OK;
     put_token(d, id, t->strip_content.n ? &whole : out);
     if (t->strip_content.n) strip_buf(d, &whole, out);
     return out->failed || d->long_run.failed ? err_memory("decoding") : OK;

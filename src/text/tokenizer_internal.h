@@ -41,11 +41,13 @@ static inline NodeKind node_kind(const Document *d, uint32_t node)
     return (NodeKind)d->nodes[node].kind;
 }
 
-// ---- Regexes (pretokenize_regex.c) ---------------------------------------------------------------------------------
+// ---- Regexes (pretokenize_regex.c, regex_rewrite.c) ----------------------------------------------------------------
 
 typedef struct Regex Regex;       // compiled; may be shared by threads
 typedef struct RegexRun RegexRun; // what matching writes to; one per call of tokenize
 
+// The pattern as PCRE2 reads it; *out is to be freed in any case.
+Err regex_rewrite(Str pattern, Buf *out, const char *source);
 Err regex_new(Regex **out, Str pattern, const char *source);
 void regex_free(Regex *regex);
 Err regex_run_new(RegexRun **out);
@@ -250,10 +252,11 @@ typedef enum TokenFlags {
     TOKEN_KNOWN = 1,
     TOKEN_ADDED = 2,
     TOKEN_SPECIAL = 4,
-    TOKEN_GUARDED = 8, // matches outside message ranges only; special ones are
-    TOKEN_MODEL = 16,  // in the model's own vocabulary
-    TOKEN_BYTE = 32,   // <0x00> to <0xFF> of byte fallback
-    TOKEN_TWIN = 64,   // may have the text of an earlier token, which then keeps it: known by id only
+    TOKEN_GUARDED = 8,   // matches outside message ranges only; special ones are
+    TOKEN_MODEL = 16,    // in the model's own vocabulary
+    TOKEN_BYTE = 32,     // <0x00> to <0xFF> of byte fallback
+    TOKEN_SKIPPED = 128, // left out when special tokens are; set by tokenizer_finish
+    TOKEN_TWIN = 64,     // may have the text of an earlier token, which then keeps it: known by id only
 } TokenFlags;
 
 typedef struct TokenText {

@@ -39,9 +39,10 @@ extern const size_t unicode_range_count;
 enum { UNICODE_PAGES = 0x110000 / 256 };
 extern const uint16_t unicode_pages[UNICODE_PAGES + 1];
 
-// What a general category has in Unicode 16 beyond PCRE2's tables, as ranges for a character class.
+// What a category, script or property has in Unicode 16 beyond PCRE2's tables, and what it has lost, as ranges for a class.
 typedef struct UnicodeMore {
     const char *category;
+    const char *less;
     const char *ranges;
 } UnicodeMore;
 
