@@ -76,10 +76,10 @@ CASES = {
     "llama_new_no_prefix": ("bpe_bytes", {"tokenizer_config.json": {"legacy": False, "add_prefix_space": None, "pad_token": "<pad>"}}),
     "llama_added": ("bpe_bytes", {"tokenizer_config.json": {
         "tokenizer_class": "LlamaTokenizer", "legacy": False, "bos_token": "<turn>", "eos_token": "</x>", "unk_token": "<unk>",
-        "additional_special_tokens": ["<more>"],
+        "additional_special_tokens": ["<more>", "<last>", {**kept("<x>"), "normalized": True}],
         "added_tokens_decoder": {"0": token("<unk>", special=True), "1": token("<s>", special=True), "5": token("두레", lstrip=True, rstrip=True),
                                  "561": token("the", single_word=True), "560": token("<x>", rstrip=True, normalized=True),
-                                 "562": token("</x>", special=True, lstrip=True)}}}),
+                                 "562": token("</x>", special=True, lstrip=True), "563": {"content": "<last>"}, "564": {"content": "안녕"}}}}),
     "llama_old": ("bpe_bytes", {
         "tokenizer_config.json": {"tokenizer_class": "LlamaTokenizer", "bos_token": kept("<s>", normalized=False, lstrip=True), "eos_token": kept("<x>"), "legacy": None,
                                   "add_eos_token": True, "additional_special_tokens": [kept("<more>", normalized=False)]},

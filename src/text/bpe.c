@@ -493,7 +493,7 @@ static bool cached(const Tokenizer *t, BpeWork *w, KeyKind kind, Str text, Ids *
     if (word_is(word, kind, text.at, text.n)) return word_put(word, out);
     size_t at = out->n;
     if (!encode(t, w, text, out)) return false;
-    word_keep(word, kind, text.at, text.n, out->at + at, out->n - at);
+    word_keep(word, kind, text.at, text.n, out->n > at ? out->at + at : NULL, out->n - at);
     return true;
 }
 

@@ -47,14 +47,12 @@ static Err copy_text(const Sides *s, const json_t *value, Str *out)
     return out->at ? OK : err_memory("the tokenizer's added tokens");
 }
 
-// A token as a string, or as an object with its flags. `special`: what an object without that flag is.
+// A token as a string, or as an object with its flags. `special`: what an object without that flag is; such a one is not looked
+// for in normalised text unless it says so.
 static Err read_token(const Sides *s, const json_t *value, const char *name, const char *key, bool special, Added *out)
 {
     *out = (Added){ .special = special };
-    if (json_is_string(value)) {
-        out->special = true;
-        return copy_text(s, value, &out->content);
-    }
+    if (json_is_string(value)) return copy_text(s, value, &out->content);
     const json_t *content = json_object_get(value, "content");
     if (!json_is_string(content))
         return err(ERR_FORMAT, "%s: %s must be a string or an object with a string content", name, key);
@@ -203,6 +201,8 @@ static Err read_decoder(Sides *s, const json_t *object)
             return err(ERR_FORMAT, "%s: added_tokens_decoder: %.40s is no id with an object", config_name, key);
         e = read_token(s, value, config_name, "added_tokens_decoder", false, &token);
         token.id = id;
+        token.special = token.special || find_special(s->out, token.content);
+        if (!json_is_boolean(json_object_get(value, "normalized"))) token.normalized = !token.special;
         if (!e.code) s->out->listed[s->out->listed_count++] = token;
     }
     return e;
