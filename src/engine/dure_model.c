@@ -37,11 +37,11 @@ static Err tokenizer_of_model(DureModel *model, Str file, const char *source)
 static Err tokenizer_load(DureModel *model)
 {
     const Checkpoint *c = model->checkpoint;
-    if (c->kind == CHECKPOINT_GGUF) return tokenizer_from_gguf(&model->tokenizer, c->config);
-    const char *name = "tokenizer.json";
+    const char *name = "tokenizer.json", *source = NULL;
     Buf file = { 0 };
     bool json = false, found = false;
     Err e = checkpoint_side_file(c, name, &file, &json);
+    if (!e.code && !json && c->kind == CHECKPOINT_GGUF) return tokenizer_from_gguf(&model->tokenizer, c->metadata);
     if (!e.code && !json) e = checkpoint_side_file(c, name = "tokenizer.model", &file, &found);
     model->tokenizer_absent = !e.code && !json && !found;
     if (model->tokenizer_absent)
@@ -50,12 +50,10 @@ static Err tokenizer_load(DureModel *model)
             "%s: there is no tokenizer.json or tokenizer.model beside the weights, so text cannot be read or written; "
             "put one there, or work with token ids",
             model->path);
-    char *source = NULL;
-    if (!e.code) e = path_join(&source, c->folder, name);
+    if (!e.code) e = checkpoint_side_name(&source, &model->arena, c, name);
     if (!e.code)
         e = json ? tokenizer_from_json(&model->tokenizer, buf_str(&file), source)
                  : tokenizer_of_model(model, buf_str(&file), source);
-    free(source);
     buf_free(&file);
     return e;
 }
@@ -101,7 +99,9 @@ static Err ends_of_tokenizer_config(DureModel *model, Str text)
 {
     json_t *config = NULL;
     if (!text.n) return OK;
-    Err e = json_parse(&config, text, JSON_PLAIN, "tokenizer_config.json");
+    const char *source = NULL;
+    Err e = checkpoint_side_name(&source, &model->arena, model->checkpoint, "tokenizer_config.json");
+    if (!e.code) e = json_parse(&config, text, JSON_PLAIN, source);
     if (e.code) return e;
     const json_t *eos = json_object_get(config, "eos_token");
     if (json_is_object(eos)) eos = json_object_get(eos, "content");
@@ -115,11 +115,11 @@ static Err chat_load(DureModel *model)
     const Checkpoint *c = model->checkpoint;
     SideFiles side = { 0 };
     if (!model->tokenizer) return model->tokenizer_fault;
-    Err e = c->kind == CHECKPOINT_GGUF ? OK : side_files_read(&side, c);
+    Err e = side_files_read(&side, c);
     const ChatFiles files = { .template_text = buf_str(&side.template_text),
                               .tokenizer_config = buf_str(&side.tokenizer_config),
                               .special_tokens_map = buf_str(&side.special_tokens_map),
-                              .gguf = c->kind == CHECKPOINT_GGUF ? c->config : NULL,
+                              .gguf = c->metadata,
                               .source = model->path };
     if (!e.code) e = ends_of_tokenizer_config(model, files.tokenizer_config);
     if (!e.code) e = chat_new(&model->chat, &files, model->tokenizer);
@@ -135,13 +135,14 @@ static Err generation_load(DureModel *model)
 {
     Buf text = { 0 };
     bool found = false;
-    if (model->checkpoint->kind == CHECKPOINT_GGUF) return OK;
+    const char *source = NULL;
     Err e = checkpoint_side_file(model->checkpoint, "generation_config.json", &text, &found);
-    if (!e.code && found) e = json_parse(&model->generation, buf_str(&text), JSON_COMMENTS, "generation_config.json");
+    if (!e.code && found) e = checkpoint_side_name(&source, &model->arena, model->checkpoint, "generation_config.json");
+    if (!e.code && found) e = json_parse(&model->generation, buf_str(&text), JSON_COMMENTS, source);
     if (!e.code && found && !json_is_object(model->generation)) {
         json_decref(model->generation);
         model->generation = NULL;
-        e = err(ERR_FORMAT, "%s: generation_config.json is not a JSON object", model->path);
+        e = err(ERR_FORMAT, "%s: is not a JSON object", source);
     }
     buf_free(&text);
     return e;
@@ -163,9 +164,8 @@ static void ends_of_gguf(DureModel *model)
     static const char *const keys[] = { "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                                         "tokenizer.ggml.eom_token_id" };
     int64_t id;
-    if (model->checkpoint->kind != CHECKPOINT_GGUF) return;
     for (size_t i = 0; i < COUNT(keys); i++)
-        if (meta_int(model->checkpoint->config, keys[i], &id)) ends_add(model, id);
+        if (meta_int(model->checkpoint->metadata, keys[i], &id)) ends_add(model, id);
 }
 
 Err model_defaults(const DureModel *model, json_t **out)

@@ -119,12 +119,12 @@ static Err read_part(StoredList *out, Arena *scratch, const File *file, int inde
     return OK;
 }
 
-// `first` becomes all tensors; c->config is the first file's metadata.
+// `first` becomes all tensors; c->metadata is the first file's.
 static Err read_parts(Checkpoint *c, Arena *scratch, StoredList first)
 {
     int64_t count = 1, number = 0, tensors = -1;
-    meta_int(c->config, "split.count", &count);
-    meta_int(c->config, "split.no", &number);
+    meta_int(c->metadata, "split.count", &count);
+    meta_int(c->metadata, "split.no", &number);
     StoredList *lists = NULL;
     if (number != 0 && count > 1)
         return err(ERR_FILE, "%s: is not the first of the model's %" PRId64 " parts; give the path of the first",
@@ -136,7 +136,7 @@ static Err read_parts(Checkpoint *c, Arena *scratch, StoredList first)
     for (int i = 1; !e.code && i < c->file_count; i++)
         e = read_part(&lists[i], scratch, &c->files[i], i, c->file_count);
     if (!e.code) e = merge(c, lists);
-    if (!e.code && count > 1 && meta_int(c->config, "split.tensors.count", &tensors) &&
+    if (!e.code && count > 1 && meta_int(c->metadata, "split.tensors.count", &tensors) &&
         tensors != (int64_t)c->tensor_count)
         e = err(ERR_FORMAT,
                 "%s: split.tensors.count is %" PRId64 ", but the parts hold %zu tensors; download them again",
@@ -150,9 +150,10 @@ static Err read_gguf(Checkpoint *c, Arena *scratch, CheckpointParts parts)
     StoredList list = { 0 };
     Err e = gguf_read(&meta, parts == CHECKPOINT_ALL ? &list : NULL, &c->arena, &c->files[0], 0);
     if (e.code) return e;
-    c->config = meta;
+    c->config = c->metadata = meta;
     c->config_name = c->files[0].path;
-    return parts == CHECKPOINT_ALL ? read_parts(c, scratch, list) : OK;
+    if (parts == CHECKPOINT_ALL) e = read_parts(c, scratch, list);
+    return e.code ? e : kept_config(c);
 }
 
 // ---- Everything ----------------------------------------------------------------------------------------------------
@@ -305,10 +306,21 @@ const uint8_t *checkpoint_data(const Checkpoint *c, const Stored *stored)
     return c->files[stored->file].at + stored->offset;
 }
 
+static Err kept_copy(const Checkpoint *c, const char *name, Buf *out, bool *found)
+{
+    Str text = { 0 };
+    bool there;
+    Err e = kept_find(&text, &there, c, name);
+    if (e.code || !there) return e;
+    buf_put(out, text.at, text.n);
+    *found = !out->failed;
+    return out->failed ? err_memory(c->path) : OK;
+}
+
 Err checkpoint_side_file(const Checkpoint *c, const char *name, Buf *out, bool *found)
 {
     *found = false;
-    if (c->kind == CHECKPOINT_GGUF) return OK;
+    if (c->kind == CHECKPOINT_GGUF) return kept_copy(c, name, out, found);
     char *path;
     Err e = path_join(&path, c->folder, name);
     if (e.code) return e;

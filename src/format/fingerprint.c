@@ -95,6 +95,7 @@ Err checkpoint_fingerprint(const Checkpoint *c, uint8_t out[16])
     if (!hash) return err_memory("the model's fingerprint");
     XXH3_128bits_reset(hash);
     put_meta(hash, c->config);
+    if (c->metadata && c->metadata != c->config) put_meta(hash, c->metadata);
     Err e = put_tokenizer(hash, c);
     if (!e.code) {
         put_tensors(hash, c);

@@ -29,8 +29,9 @@ typedef struct Checkpoint {
     int file_count;
     Stored *tensors; // sorted by name
     size_t tensor_count;
-    const Meta *config;      // config.json or the GGUF metadata; NULL when the folder has no config.json
+    const Meta *config;      // config.json, or what a GGUF file has for it; NULL when the folder has no config.json
     const char *config_name; // path of what `config` came from, for errors
+    const Meta *metadata;    // of a GGUF file; the same as `config` unless the file keeps the publisher's config.json
     const char
         *quantization_name; // path of what says how the weights are quantised: config_name or hf_quant_config.json
 } Checkpoint;
@@ -50,8 +51,11 @@ Err checkpoint_open(Checkpoint **out, const char *path, CheckpointParts parts, L
 void checkpoint_close(Checkpoint *checkpoint);
 const Stored *checkpoint_find(const Checkpoint *checkpoint, Str name); // NULL: absent
 const uint8_t *checkpoint_data(const Checkpoint *checkpoint, const Stored *stored);
-// A file beside the weights ("tokenizer.json"), whole; *out empty and found=false when there is none. Not for GGUF files.
+// A file beside the weights ("tokenizer.json"), whole; *out empty and found=false when there is none. A GGUF file may keep such files
+// within itself, as strings of its metadata: tokenizer.json as dure.tokenizer, config.json as dure.config, and so on (kept.c).
 Err checkpoint_side_file(const Checkpoint *checkpoint, const char *name, Buf *out, bool *found);
+// Where it is, or would be, for errors: a path, or a GGUF file's path and the key.
+Err checkpoint_side_name(const char **out, Arena *arena, const Checkpoint *checkpoint, const char *name);
 // XXH3-128 over config, tokenizer and the sorted (name, dtype, shape, first and last 4 KiB) of the tensors.
 Err checkpoint_fingerprint(const Checkpoint *checkpoint, uint8_t out[16]);
 // The stored matrix of rank 2 (or one slice [i] of a rank-3 tensor: i in [0, shape[0])); rank 1 gives one row. Absent (data NULL)

@@ -45,6 +45,10 @@ typedef struct Found {
     char *index_path;
 } Found;
 
+// The text of a file that the GGUF file keeps; and its config.json, which becomes c->config if it is there.
+Err kept_find(Str *out, bool *found, const Checkpoint *c, const char *name);
+Err kept_config(Checkpoint *c);
+
 Err find_files(Found *found, Arena *arena, const char *path, bool folder, CheckpointParts parts);
 Err arena_join(char **out, Arena *arena, const char *folder, const char *name);
 // Of NAME-00001-of-00003.gguf, the 1st of 3, the length of NAME; 0 if the name is not of this form.

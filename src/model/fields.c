@@ -30,6 +30,7 @@ static const char *const gguf_keys[][2] = {
     { "rope_scaling.original_max_position_embeddings", "rope.scaling.original_context_length" },
     { "rope_scaling.beta_fast", "rope.scaling.yarn_beta_fast" },
     { "rope_scaling.beta_slow", "rope.scaling.yarn_beta_slow" },
+    { "rope_scaling.attention_factor", "rope.scaling.yarn_attn_factor" },
     { "rope_theta_global", "rope.freq_base" },
     { "rope_theta_local", "rope.freq_base_swa" },
     { "sliding_window", "attention.sliding_window" },
@@ -114,7 +115,8 @@ Err report_err(const Report *report, ErrCode code, const char *source)
     }
     first[used] = 0;
     if (report->count == 1) return err(code, "%s: %s", source, first);
-    return err(code, "%s: %d faults: %s%s", source, report->count, first, report->count > 3 ? "; ..." : "");
+    return err(code, "%s: %s%d faults: %s%s", source, report->count >= REPORT_MOST ? "at least " : "", report->count,
+               first, report->count > 3 ? "; ..." : "");
 }
 
 void report_free(Report *report)

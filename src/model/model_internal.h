@@ -34,6 +34,7 @@ const MetaValue *want_list(Fields *f, const char *key, MetaType item, int64_t co
 void field_fault(Fields *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void field_assume(Fields *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+enum { REPORT_MOST = 1000 }; // faults, after which a hostile file has said enough
 void report_add(Report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 Err report_err(const Report *report, ErrCode code, const char *source); // OK when there is no fault
 void report_free(Report *report);
@@ -149,6 +150,7 @@ void recipe_every_layer(Recipe *r, LayerRecipe layer); // draft layers too
 // Ropes: each adds one and gives its index.
 int recipe_rope(Recipe *r, Fields *f, const Checkpoint *checkpoint); // the config's
 int recipe_rope_plain(Recipe *r, Fields *f, const char *theta);      // without scaling, of this key's base
+int recipe_rope_theta(Recipe *r, Fields *f, double theta);           // the same, of this base
 void recipe_rope_scaling(Recipe *r, Fields *f, int rope);            // as rope_scaling says
 bool recipe_has_scaling(const Fields *f);
 Err recipe_fill_ropes(Recipe *r, Arena *arena, const Checkpoint *checkpoint, const char *source);
@@ -161,6 +163,7 @@ void recipe_global_rope(Recipe *r, int rope); // of the layers without a window
 typedef struct RouterDefaults { // what an absent key means
     int64_t groups, groups_kept, shared;
     double scale;
+    bool raw; // the weights of the chosen are not normalised
 } RouterDefaults;
 void recipe_router(Recipe *r, Fields *f, RouterDefaults absent);
 // Which layers have experts: mlp_layer_types, is_moe_layer, first_k_dense_replace with moe_layer_freq, in this order.

@@ -64,6 +64,19 @@ Err family_find(const Family **out, const Meta *config, CheckpointKind kind)
     return e;
 }
 
+// A GGUF file that keeps the publisher's config must be of the architecture that the config describes.
+static Err check_architecture(const Family *family, const Meta *config, const Meta *metadata)
+{
+    Str architecture = { 0 }, type = { 0 };
+    if (!meta_text(metadata, "general.architecture", &architecture))
+        return err(ERR_FORMAT, "%s: general.architecture is missing", metadata->source);
+    if (listed(family->types, architecture) || listed(family->architectures, architecture)) return OK;
+    meta_text(config, "model_type", &type);
+    return err(ERR_FORMAT, "%s: model_type is %.*s, but the file's general.architecture is %.*s; write the file again",
+               config->source, (int)(type.n < 80 ? type.n : 80), type.at,
+               (int)(architecture.n < 80 ? architecture.n : 80), architecture.at);
+}
+
 const char *family_name(const Family *family)
 {
     return family->name;
@@ -202,13 +215,21 @@ static void find_prefix(char out[96], const Meta *config, CheckpointKind kind)
         snprintf(out, 96, "text_config.");
 }
 
-static Err recipe_read(Recipe *r, const Family *family, Arena *arena, const Meta *config, const Checkpoint *checkpoint)
+// Whose words the config has: GGUF's, or config.json's, which a GGUF file may keep.
+static CheckpointKind kind_of(const Meta *config, const Checkpoint *checkpoint)
 {
-    CheckpointKind kind = meta_find(config, "general.architecture") ? CHECKPOINT_GGUF : CHECKPOINT_SAFETENSORS;
+    const bool gguf = checkpoint ? config == checkpoint->metadata : meta_find(config, "general.architecture") != NULL;
+    return gguf ? CHECKPOINT_GGUF : CHECKPOINT_SAFETENSORS;
+}
+
+// f: what the config is and whose words it has
+static Err recipe_read(Recipe *r, Fields f, const Family *family, Arena *arena, const Checkpoint *checkpoint)
+{
     char prefix[96];
-    find_prefix(prefix, config, kind);
-    Fields f = { .meta = config, .kind = kind, .prefix = prefix, .assumed = &r->assumed };
-    f.above = kind == CHECKPOINT_SAFETENSORS && prefix[0];
+    find_prefix(prefix, f.meta, f.kind);
+    f.prefix = prefix;
+    f.assumed = &r->assumed;
+    f.above = f.kind == CHECKPOINT_SAFETENSORS && prefix[0];
     // Layers first, so that a family can fill them: a wrong count is told by recipe_sizes.
     Fields probe = f;
     int64_t count = need_int(&probe, "num_hidden_layers", 1, LAYERS_MOST);
@@ -217,25 +238,29 @@ static Err recipe_read(Recipe *r, const Family *family, Arena *arena, const Meta
     if (!r->layer) return err_memory("the recipe");
     r->layers = count;
     family->recipe(r, &f, checkpoint);
+    if (checkpoint && f.kind == CHECKPOINT_GGUF) // has no key for it
+        r->attention_bias = slot_find(r, checkpoint, r->latent.kv_rank ? SLOT_KV_A_BIAS : SLOT_Q_BIAS, 0, 0) != NULL;
     // A head in the file is the head, whatever tie_word_embeddings says.
     if (checkpoint && slot_find(r, checkpoint, SLOT_HEAD, 0, 0)) r->tied = false;
-    Err e = r->assumed.failed ? err_memory("the recipe") : report_err(&f.report, ERR_FORMAT, config->source);
+    Err e = r->assumed.failed ? err_memory("the recipe") : report_err(&f.report, ERR_FORMAT, f.meta->source);
     report_free(&f.report);
-    return e.code ? e : recipe_fill_ropes(r, arena, checkpoint, config->source);
+    return e.code ? e : recipe_fill_ropes(r, arena, checkpoint, f.meta->source);
 }
 
 Err recipe_from(Recipe **out, Arena *arena, const Meta *config, const Checkpoint *checkpoint)
 {
     const Family *family = NULL;
     if (!config) return err(ERR_FORMAT, "%s: there is no config.json", checkpoint ? checkpoint->path : "the model");
-    Err e = family_find(&family, config,
-                        meta_find(config, "general.architecture") ? CHECKPOINT_GGUF : CHECKPOINT_SAFETENSORS);
+    const CheckpointKind kind = kind_of(config, checkpoint);
+    Err e = family_find(&family, config, kind);
+    if (!e.code && checkpoint && checkpoint->metadata && kind == CHECKPOINT_SAFETENSORS)
+        e = check_architecture(family, config, checkpoint->metadata);
     if (e.code) return e;
     Recipe *r = arena_alloc(arena, sizeof *r);
     if (!r) return err_memory("the recipe");
     if (checkpoint && !checkpoint->tensor_count) checkpoint = NULL; // a config alone
     r->family = family->name;
-    e = recipe_read(r, family, arena, config, checkpoint);
+    e = recipe_read(r, (Fields){ .meta = config, .kind = kind }, family, arena, checkpoint);
     if (e.code)
         recipe_free(r);
     else

@@ -45,6 +45,17 @@ static bool windows_from_flags(Recipe *r, const MetaValue *flags)
     return any;
 }
 
+// GGUF: a flag for each layer, perhaps for draft layers too, or the period.
+static const MetaValue *window_flags(const Recipe *r, Fields *f, int64_t *period)
+{
+    static const char key[] = "is_sliding_layer";
+    const MetaValue *v = field(f, key);
+    const bool drafts_too = v && v->type == META_LIST && v->count == (size_t)(r->layers + r->draft_layers);
+    if (!v || v->type != META_INT) return want_list(f, key, META_BOOL, r->layers + (drafts_too ? r->draft_layers : 0));
+    *period = want_int(f, key, 1, INT32_MAX, 1);
+    return NULL;
+}
+
 // Every period-th layer is global.
 static bool windows_from_period(Recipe *r, int64_t period)
 {
@@ -57,7 +68,7 @@ bool recipe_windows(Recipe *r, Fields *f, int64_t period)
 {
     const MetaValue *types = want_list(f, "layer_types", META_TEXT, r->layers);
     const MetaValue *each = want_list(f, "sliding_windows", META_INT, r->layers);
-    const MetaValue *flags = want_list(f, "is_sliding_layer", META_BOOL, r->layers);
+    const MetaValue *flags = window_flags(r, f, &period);
     bool any = false;
     if (types)
         any = windows_from_types(r, f, types);
@@ -99,7 +110,7 @@ void recipe_router(Recipe *r, Fields *f, RouterDefaults absent)
     router->top_k = need_int(f, "num_experts_per_tok", 1, router->experts);
     router->groups = want_int(f, "n_group", 1, router->experts, absent.groups);
     router->groups_kept = want_int(f, "topk_group", 1, router->groups, absent.groups_kept);
-    router->normalise = want_bool(f, "norm_topk_prob", true);
+    router->normalise = want_bool(f, "norm_topk_prob", !absent.raw);
     router->scale = want_real(f, "routed_scaling_factor", absent.scale);
     router->expert_width = need_int(f, "moe_intermediate_size", 1, WIDTH_MOST);
     router->shared_width = router->expert_width * want_int(f, spelling(f, shared), 0, 64, absent.shared);

@@ -110,7 +110,7 @@ void recipe_rope_scaling(Recipe *r, Fields *f, int index)
     }
 }
 
-static int add_rope(Recipe *r, Fields *f, double theta)
+int recipe_rope_theta(Recipe *r, Fields *f, double theta)
 {
     if (r->rope_count == ROPES_MOST) return NO_ROPE;
     const int64_t width = r->latent.kv_rank ? r->latent.rope : r->head_width;
@@ -130,14 +130,14 @@ static int add_rope(Recipe *r, Fields *f, double theta)
 
 int recipe_rope_plain(Recipe *r, Fields *f, const char *theta)
 {
-    return add_rope(r, f, need_real(f, theta));
+    return recipe_rope_theta(r, f, need_real(f, theta));
 }
 
 int recipe_rope(Recipe *r, Fields *f, const Checkpoint *checkpoint)
 {
     char word[96];
     const char *nested = rope_key(f, "rope_theta", word); // a nested theta wins over one at the top
-    int rope = add_rope(r, f, nested ? want_real(f, nested, 1e4) : need_real(f, "rope_theta"));
+    int rope = recipe_rope_theta(r, f, nested ? want_real(f, nested, 1e4) : need_real(f, "rope_theta"));
     recipe_rope_scaling(r, f, rope);
     if (checkpoint && slot_find(r, checkpoint, SLOT_ROPE_DIVISORS, 0, 0)) r->ropes[rope].scaling = ROPE_DIVISORS;
     return rope;

@@ -108,15 +108,17 @@ static Matrix matrix(Binder *b, Slot slot, int64_t layer, int64_t expert)
     return weight(b, s, 0, shape.rows, shape.cols);
 }
 
+// Whether a tensor can be [E, rows, cols]: rows and cols are those of codes, which may be packed.
+static bool stacked(Binder *b, const Stored *s, int64_t rows, int64_t cols)
+{
+    const int64_t experts = b->r->router.experts;
+    return (s->rank == 3 && s->shape[0] == experts) || shape_is(b, s, (int64_t[]){ experts, rows, cols }, 3);
+}
+
 // All experts of one kind, kept as one tensor [E, rows, cols]; *out gets rows [row0, row0 + out_rows) of each.
 static void fused(Binder *b, Matrix *out, const Stored *s, int64_t rows, int64_t cols, int64_t row0, int64_t out_rows)
 {
-    int64_t experts = b->r->router.experts;
-    if (s->rank != 3 || s->shape[0] != experts) {
-        shape_is(b, s, (int64_t[]){ experts, rows, cols }, 3);
-        return;
-    }
-    for (int64_t e = 0; e < experts; e++) {
+    for (int64_t e = 0; e < b->r->router.experts; e++) {
         Matrix whole = weight(b, s, e, rows, cols);
         if (!whole.data) return;
         out[e] = matrix_rows(&whole, row0, out_rows);
@@ -164,9 +166,26 @@ static void bind_attention(Binder *b, AttentionWeights *a, int64_t layer)
     a->o_bias = vector(b, SLOT_O_BIAS, layer);
 }
 
+// A config may claim more experts and layers than memory holds pointers for: only the file's tensors make room for them.
+static bool make_experts(Binder *b, ExpertWeights *w)
+{
+    const int64_t experts = b->r->router.experts;
+    Matrix *all = arena_array(b->arena, (size_t)experts * 3, sizeof *all);
+    if (!all) b->no_memory = true;
+    if (!all) return false;
+    w->gate = all, w->up = all + experts, w->down = all + 2 * experts;
+    return true;
+}
+
+static bool has_enough(const Binder *b)
+{
+    return b->no_memory || b->report->count >= REPORT_MOST;
+}
+
 static void bind_each_expert(Binder *b, ExpertWeights *w, int64_t layer)
 {
-    for (int64_t e = 0; e < b->r->router.experts; e++) {
+    if (!make_experts(b, w)) return;
+    for (int64_t e = 0; e < b->r->router.experts && !has_enough(b); e++) {
         w->gate[e] = matrix(b, SLOT_EXPERT_GATE, layer, e);
         w->up[e] = matrix(b, SLOT_EXPERT_UP, layer, e);
         w->down[e] = matrix(b, SLOT_EXPERT_DOWN, layer, e);
@@ -179,16 +198,18 @@ static void bind_fused_experts(Binder *b, ExpertWeights *w, int64_t layer)
     const Stored *both = take(b, SLOT_EXPERTS_GATE_UP, layer, 0), *down = take(b, SLOT_EXPERTS_DOWN, layer, 0);
     const Stored *gate = both ? NULL : take(b, SLOT_EXPERTS_GATE, layer, 0);
     const Stored *up = both ? NULL : take(b, SLOT_EXPERTS_UP, layer, 0);
-    if (both) {
-        fused(b, w->gate, both, 2 * width, hidden, 0, width);
-        fused(b, w->up, both, 2 * width, hidden, width, width);
-    }
-    if (gate) fused(b, w->gate, gate, width, hidden, 0, width);
-    if (up) fused(b, w->up, up, width, hidden, 0, width);
-    if (down) fused(b, w->down, down, hidden, width, 0, hidden);
+    const int before = b->report->count;
+    if (both) stacked(b, both, 2 * width, hidden);
+    if (gate) stacked(b, gate, width, hidden);
+    if (up) stacked(b, up, width, hidden);
+    if (down) stacked(b, down, hidden, width);
     if (!both && !gate) say_missing(b, SLOT_EXPERTS_GATE, layer, 0);
     if (!both && !up) say_missing(b, SLOT_EXPERTS_UP, layer, 0);
     if (!down) say_missing(b, SLOT_EXPERTS_DOWN, layer, 0);
+    if (b->report->count > before || !make_experts(b, w)) return;
+    fused(b, w->gate, both ? both : gate, both ? 2 * width : width, hidden, 0, width);
+    fused(b, w->up, both ? both : up, both ? 2 * width : width, hidden, both ? width : 0, width);
+    fused(b, w->down, down, hidden, width, 0, hidden);
 }
 
 static void bind_experts(Binder *b, ExpertWeights *w, int64_t layer)
@@ -196,10 +217,6 @@ static void bind_experts(Binder *b, ExpertWeights *w, int64_t layer)
     const Router *router = &b->r->router;
     w->router = matrix(b, SLOT_ROUTER, layer, 0);
     w->bias = vector(b, SLOT_ROUTER_BIAS, layer);
-    Matrix *all = arena_array(b->arena, (size_t)router->experts * 3, sizeof *all);
-    if (!all) b->no_memory = true;
-    if (!all) return;
-    w->gate = all, w->up = all + router->experts, w->down = all + 2 * router->experts;
     bool is_fused =
         slot_find(b->r, b->checkpoint, SLOT_EXPERTS_DOWN, layer, 0) || b->checkpoint->kind == CHECKPOINT_GGUF;
     if (is_fused)
@@ -290,8 +307,8 @@ Err weights_bind(Weights **out, Arena *arena, const Recipe *recipe, const Checkp
     w->layer = layers;
     w->draft = drafts;
     bind_ends(&b, w);
-    for (int64_t i = 0; i < all && !b.no_memory; i++) bind_layer(&b, &w->layer[i], i);
-    for (int64_t i = recipe->layers; i < all && !b.no_memory; i++) bind_draft(&b, &w->draft[i - recipe->layers], i);
+    for (int64_t i = 0; i < all && !has_enough(&b); i++) bind_layer(&b, &w->layer[i], i);
+    for (int64_t i = recipe->layers; i < all && !has_enough(&b); i++) bind_draft(&b, &w->draft[i - recipe->layers], i);
     e = b.no_memory ? err_memory("the weights") : report_err(b.report, ERR_FORMAT, checkpoint->path);
     if (!e.code) w->superfluous = count_superfluous(&b, log);
     w->used = b.used;

@@ -29,10 +29,16 @@ static const Name names_axk1[] = {
     { SLOT_UNUSED, NULL },
 };
 
+static const Name names_axk1_gguf[] = {
+    { SLOT_UNUSED, "blk.{L}.post_ffw_norm.weight" },
+    { SLOT_UNUSED, NULL },
+};
+
 const Family family_axk1 = {
     .name = "axk1",
     .types = (const char *const[]){ "axk1", NULL },
     .architectures = (const char *const[]){ "axk1", NULL },
     .recipe = axk1_recipe,
     .names = (const Name *const[]){ names_axk1, names_pre_norm, names_common, NULL },
+    .gguf_names = names_axk1_gguf,
 };

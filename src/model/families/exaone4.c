@@ -12,7 +12,9 @@ static void exaone4_recipe(Recipe *r, Fields *f, const Checkpoint *checkpoint)
                                          .qk_norm = NORM_PLAIN,
                                          .rope = recipe_rope(r, f, checkpoint),
                                          .ffn_width = need_int(f, "intermediate_size", 1, WIDTH_MOST) });
-    if (recipe_windows(r, f, 0)) recipe_global_rope(r, NO_ROPE);
+    // A GGUF file may have a window without a pattern: llama.cpp's period.
+    const int64_t period = f->kind == CHECKPOINT_GGUF && field(f, "sliding_window") ? 4 : 0;
+    if (recipe_windows(r, f, period)) recipe_global_rope(r, NO_ROPE);
     recipe_drafts(r, f, checkpoint);
     recipe_tower(r, f, TOWER_QWEN);
 }

@@ -17,6 +17,16 @@ static int global_rope(Recipe *r, Fields *f)
     return rope;
 }
 
+// llama.cpp's converter writes no base of local layers where the config calls it rope_theta.
+static int local_rope(Recipe *r, Fields *f)
+{
+    enum { LOCAL_THETA = 10000 }; // of every released model
+    static const char *const keys[] = { "rope_theta_local", "rope_theta", NULL };
+    if (f->kind != CHECKPOINT_GGUF || field(f, keys[0])) return recipe_rope_plain(r, f, spelling(f, keys));
+    field_assume(f, "rope.freq_base_swa is absent: local layers have the base %d", LOCAL_THETA);
+    return recipe_rope_theta(r, f, LOCAL_THETA);
+}
+
 static void vaetki_recipe(Recipe *r, Fields *f, const Checkpoint *checkpoint)
 {
     (void)checkpoint;
@@ -26,7 +36,7 @@ static void vaetki_recipe(Recipe *r, Fields *f, const Checkpoint *checkpoint)
     recipe_latent(r, f);
     r->norm = r->latent.norm = norm;
     r->latent.rope_first = folded;
-    int local = recipe_rope_plain(r, f, spelling(f, (const char *const[]){ "rope_theta_local", "rope_theta", NULL }));
+    int local = local_rope(r, f);
     int global = global_rope(r, f);
     for (int i = 0; i < r->rope_count; i++)
         r->ropes[i].pairing = want_bool(f, "rope_interleave", true) ? ROPE_NEIGHBOUR : ROPE_HALF;
@@ -39,7 +49,8 @@ static void vaetki_recipe(Recipe *r, Fields *f, const Checkpoint *checkpoint)
                                          .ffn_width = need_int(f, "intermediate_size", 1, WIDTH_MOST) });
     recipe_windows(r, f, 6);
     recipe_global_rope(r, global);
-    recipe_router(r, f, (RouterDefaults){ .groups = 1, .groups_kept = 1, .shared = 1, .scale = 2.5 });
+    // llama.cpp's converter writes norm_topk_prob only where it is true.
+    recipe_router(r, f, (RouterDefaults){ .groups = 1, .groups_kept = 1, .shared = 1, .scale = 2.5, .raw = folded });
     recipe_sparse_layers(r, f);
     recipe_tower(r, f, TOWER_RICE);
 }
