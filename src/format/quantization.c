@@ -204,9 +204,15 @@ static bool is_one_of(Str text, const char *const *names)
     return false;
 }
 
+// As the file that says it calls the object.
+static const char *section(const Checkpoint *c)
+{
+    return c->quantization_name == c->config_name ? "quantization_config" : "quantization";
+}
+
 static Err refuse(const Checkpoint *c, const char *key, Str value, const char *read)
 {
-    return err(ERR_UNSUPPORTED, "%s: quantization_config.%s is \"%.*s\"; read here are %s", c->quantization_name, key,
+    return err(ERR_UNSUPPORTED, "%s: %s.%s is \"%.*s\"; read here are %s", c->quantization_name, section(c), key,
                shown(value), value.at, read);
 }
 

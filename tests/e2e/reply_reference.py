@@ -87,15 +87,18 @@ def calls_of_pairs(inner, tools, closed, text_only=False):
     name = head[0].strip()
     if len(head) < 2 or not name:
         raise ValueError
-    arguments = {}
+    arguments, body, at, events = {}, inner[len(head[0]):], 0, []
     pattern = r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)(?:</arg_value>|$)"
     if text_only:
         pattern = r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)(?:</arg_value>|(?=<arg_key>)|$)"
-    for key, value in re.findall(pattern, inner[len(head[0]):], re.S):
-        key, value = key.strip(), value.strip()
+    for found in re.finditer(pattern, body, re.S):
+        key, value = found[1].strip(), found[2].strip()
         is_text = text_only or (schema(tools, name, key) or {}).get("type") == "string"
         arguments[key] = value if is_text else guess(value)
-    return [(CALL, name, arguments)]
+        events.append(("stray", body[at:found.start()].strip()))
+        at = found.end()
+    events.append(("stray", body[at:].strip()))
+    return [event for event in events if event[1]] + [(CALL, name, arguments)]
 
 
 def typed(value, how):

@@ -56,7 +56,7 @@ def pairs_call(rng):
     out = rng.choice(["f", "g", "f ", "\nf", ""]) + rng.choice(["\n", "\n", ""])
     for _ in range(rng.randrange(4)):
         out += f"<arg_key>{rng.choice('sinboa')}</arg_key>{rng.choice(['', chr(10), ' '])}<arg_value>{rng.choice(VALUES)}"
-        out += rng.choice(["</arg_value>"] * 8 + [""]) + rng.choice(["\n", ""])
+        out += rng.choice(["</arg_value>"] * 8 + [""]) + rng.choice(["\n", "", "\n", "", " z "])
     return out
 
 

@@ -330,7 +330,7 @@ static void ways_of_quantising_that_are_not_read_are_refused_by_name(void **stat
               "8}}, \"b\": {\"weights\": {\"num_bits\": 2}}}}",
           .says = "num_bits is 2" },
         { .side = "{\"quantization\": {\"quant_algo\": \"W4A8_AWQ\"}}",
-          .says = "hf_quant_config.json: quantization_config.quant_algo is \"W4A8_AWQ\"" },
+          .says = "hf_quant_config.json: quantization.quant_algo is \"W4A8_AWQ\"" },
         { .config = "{\"quant_method\": \"awq\", \"version\": \"gemv\"}", .says = "version is \"gemv\"" },
         { .config = "{\"quant_method\": \"awq\", \"bits\": 8}", .says = "bits is 8" },
         { .config = "{\"quant_method\": \"compressed-tensors\", \"format\": \"marlin-24\"}", .says = "\"marlin-24\"" },

@@ -12,9 +12,10 @@ static bool is_string_argument(const Parser *p, Str name, Str key)
 
 // A call being read.
 typedef struct Pairs {
-    const Parser *p;
+    Parser *p;
     Str name;
-    size_t at; // the next mark
+    size_t at;   // the next mark
+    size_t done; // bytes of the call that were read
 } Pairs;
 
 static const CallMark *next_mark(Pairs *pairs, MarkKind kind)
@@ -45,17 +46,26 @@ static size_t value_end(Pairs *pairs)
     return p->call.n;
 }
 
-// A key without a value behind it is passed over.
+static void stray(Pairs *pairs, size_t end)
+{
+    parser_stray(pairs->p, (Str){ buf_str(&pairs->p->call).at + pairs->done, end - pairs->done });
+}
+
+// A key without a value behind it is passed over; text beside the pairs is content.
 static bool next_pair(Pairs *pairs, Str *key, Str *value)
 {
     const Parser *p = pairs->p;
     for (;;) {
         const CallMark *open = next_mark(pairs, MARK_KEY), *close = open ? next_mark(pairs, MARK_KEY_END) : NULL;
         if (!close) return false;
+        stray(pairs, open->begin);
+        pairs->done = close->end;
         *key = between(p, open->end, close->begin);
         const CallMark *value_open = pairs->at < p->call_mark_n ? &p->call_marks[pairs->at] : NULL;
         if (!value_open || value_open->kind != MARK_VALUE || between(p, close->end, value_open->begin).n) continue;
-        *value = between(p, value_open->end, value_end(pairs));
+        const size_t end = value_end(pairs);
+        pairs->done = pairs->at && p->call_marks[pairs->at - 1].begin == end ? p->call_marks[pairs->at - 1].end : end;
+        *value = between(p, value_open->end, end);
         return true;
     }
 }
@@ -72,6 +82,7 @@ static int collect(Pairs *pairs, json_t *values)
         bad = !arguments_put(values, key, &json);
     }
     buf_free(&json);
+    stray(pairs, pairs->p->call.n);
     return bad;
 }
 
@@ -94,6 +105,7 @@ bool call_tagged(Parser *p)
 {
     Pairs pairs = { .p = p };
     if (!find_name(p, &pairs.name)) return false;
+    pairs.done = (size_t)(pairs.name.at + pairs.name.n - buf_str(&p->call).at);
     json_t *values = json_object();
     if (!values || collect(&pairs, values))
         p->failed = true;

@@ -123,12 +123,7 @@ static Str part(Str text, size_t begin, size_t end)
 // Text of the block that no call has.
 static void stray(const Block *b, Str text)
 {
-    text = strip_blanks(text);
-    if (!text.n || !b->give) return;
-    parser_content_end(b->p, false);
-    b->p->lead = true;
-    parser_content(b->p, text);
-    parser_content_end(b->p, false);
+    if (b->give) parser_stray(b->p, text);
 }
 
 // Behind <function= or <parameter=, up to the closing bracket. False: none follows on the line, or nothing stands before it.

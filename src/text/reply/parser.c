@@ -208,6 +208,16 @@ void parser_content_end(Parser *p, bool keep_newlines)
     p->newlines = 0;
 }
 
+void parser_stray(Parser *p, Str text)
+{
+    text = strip_blanks(text);
+    if (!text.n) return;
+    parser_content_end(p, false);
+    p->lead = true;
+    parser_content(p, text);
+    parser_content_end(p, false);
+}
+
 // ---- Marks in the text ---------------------------------------------------------------------------------------------
 
 WordFit word_fit(Str text, const char *const *words, size_t *which)

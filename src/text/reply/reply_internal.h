@@ -136,6 +136,7 @@ void parser_call_clear(Parser *p);
 void parser_reasoning(Parser *p, Str text);
 void parser_content(Parser *p, Str text);
 void parser_content_end(Parser *p, bool keep_newlines);
+void parser_stray(Parser *p, Str text); // text inside of a call that is no part of it: content on a line of its own
 
 typedef enum WordFit { WORD_NONE, WORD_UNDECIDED, WORD_WHOLE } WordFit;
 // Which of the words (NULL-terminated; none begins another) the text begins with.
