@@ -257,6 +257,14 @@ DURE_API void dure_session_free(DureSession *session);
 /* A new session with the same tokens in its cache; pages are shared until one of them writes. */
 DURE_API int dure_session_fork(DureSession **out, DureSession *session, DureError *error);
 
+/* To a file and back, with what the cache holds. messages (may be NULL): text that is kept with it and given back by _load (may be
+ * NULL there). A session of another model is refused; where the engine's cache is of another kind, the tokens are read again when
+ * the session is next started. The file is written beside its place and renamed: one that was there stays whole until then. */
+DURE_API int dure_session_save(const DureSession *session, const char *path, const char *messages, size_t n,
+                               DureError *error);
+DURE_API int dure_session_load(DureSession **out, DureEngine *engine, const char *path, DureText *messages,
+                               DureError *error);
+
 /* What comes next in the session. _messages takes the whole conversation: what the cache already holds of it is kept. */
 DURE_API int dure_session_feed_tokens(DureSession *session, const int32_t *ids, size_t n, DureError *error);
 DURE_API int dure_session_feed_text(DureSession *session, const char *text, size_t n, int flags, DureError *error);

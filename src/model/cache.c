@@ -225,6 +225,7 @@ Err cache_new(KvCache **out, const Recipe *recipe, Backend *backend, const KvOpt
     cache->backend = backend;
     cache->options = *options;
     const int64_t layers = cached_layers(recipe, options);
+    cache->layer_count = layers;
     cache->groups = arena_array(&cache->arena, (size_t)layers, sizeof *cache->groups);
     cache->layers = arena_array(&cache->arena, (size_t)layers, sizeof *cache->layers);
     if (!cache->groups || !cache->layers) {
@@ -381,14 +382,110 @@ void cache_advance(KvSequence *sequence, int64_t tokens)
     marks_thin(cache);
 }
 
+// Whether every group still holds what the token at this position sees.
+static bool cache_reaches(const KvSequence *s, int64_t position)
+{
+    const KvCache *cache = s->cache;
+    for (int g = 0; g < cache->group_count; g++) {
+        const int64_t window = cache->groups[g].window, first = position - window + 1;
+        if (window && first > 0 && first / cache->options.page_tokens < s->tables[g].first) return false;
+        if (window && first <= 0 && s->tables[g].first) return false;
+    }
+    return true;
+}
+
 Err cache_rollback(KvSequence *sequence, int64_t length)
 {
-    if (length < sequence->floor || length > sequence->length)
+    if (length < 0 || length > sequence->length || !cache_reaches(sequence, length))
         return err(ERR_USAGE, "the cache holds %lld tokens and can be rolled back to %lld, not to %lld",
                    (long long)sequence->length, (long long)sequence->floor, (long long)length);
     sequence->length = length;
+    if (sequence->floor > length) sequence->floor = length;
     cut_to_length(sequence);
     return OK;
+}
+
+// ---- Pages in and out ----------------------------------------------------------------------------------------------
+
+// Rows of the last page behind the length hold what others left there.
+static Err clean_last_page(const uint8_t **out, const KvSequence *s, int g, const Page *page, Arena *arena)
+{
+    const KvCache *cache = s->cache;
+    const size_t used = (size_t)(s->length % cache->options.page_tokens), most = (size_t)cache->options.page_tokens;
+    uint8_t *copy = arena_alloc(arena, cache->groups[g].page_bytes);
+    if (!copy) return err_memory("a cache page");
+    for (int64_t i = 0; i < cache->layer_count; i++) {
+        const LayerPlace *place = &cache->layers[i];
+        size_t at = place->offset;
+        for (int stream = 0; stream < 2 && place->group == g; stream++) {
+            const size_t row = place->streams.row_bytes[stream];
+            memcpy(copy + at, page->memory + at, used * row); // zeros behind
+            at += most * row;
+        }
+    }
+    *out = copy;
+    return OK;
+}
+
+Err cache_pages(KvPage **out, size_t *count, const KvSequence *sequence, Arena *arena)
+{
+    const KvCache *cache = sequence->cache;
+    const int64_t pages = pages_of(sequence->length, cache->options.page_tokens);
+    const bool partial = sequence->length % cache->options.page_tokens != 0;
+    KvPage *list = arena_array(arena, (size_t)(pages * cache->group_count), sizeof *list);
+    if (!list) return err_memory("the cache's pages");
+    *count = 0;
+    for (int g = 0; g < cache->group_count; g++)
+        for (int64_t i = sequence->tables[g].first; i < pages; i++) {
+            const Page *page = sequence->tables[g].page[i];
+            KvPage *put = &list[(*count)++];
+            *put = (KvPage){ g, i, page->memory, cache->groups[g].page_bytes };
+            Err e = partial && i == pages - 1 ? clean_last_page(&put->bytes, sequence, g, page, arena) : OK;
+            if (e.code) return e;
+        }
+    *out = list;
+    return OK;
+}
+
+static Err restore_group(KvSequence *s, int g, int64_t pages, const KvPageSource *source)
+{
+    KvCache *cache = s->cache;
+    Group *group = &cache->groups[g];
+    PageTable *table = &s->tables[g];
+    Err e = table_grow(table, pages ? pages : 1);
+    for (int64_t i = 0; i < pages && !e.code; i++) {
+        const uint8_t *bytes = source->page(source->user, g, i, group->page_bytes);
+        Page *page = NULL;
+        if (!bytes && table->first == i) { // before the window
+            table->first = table->count = i + 1;
+            table_put(table, i, NULL);
+            continue;
+        }
+        if (!bytes) return err(ERR_FORMAT, "page %lld of group %d is missing", (long long)i, g);
+        e = page_take(&page, cache, group);
+        if (e.code) break;
+        cache->backend->put(cache->backend, page->memory, bytes, group->page_bytes);
+        table_put(table, table->count++, page);
+    }
+    return e;
+}
+
+Err cache_restore(KvSequence **out, KvCache *cache, int64_t length, const KvPageSource *source)
+{
+    KvSequence *s = NULL;
+    Err e = cache_sequence(&s, cache);
+    if (e.code) return e;
+    for (int g = 0; g < cache->group_count && !e.code; g++)
+        e = restore_group(s, g, pages_of(length, cache->options.page_tokens), source);
+    s->length = s->floor = length;
+    if (!e.code && !cache_reaches(s, length)) e = err(ERR_FORMAT, "pages that the next token sees are missing");
+    for (int g = 0; g < cache->group_count && !e.code; g++) // all keys, and none of them is there
+        if (!cache->groups[g].window && s->tables[g].first) e = err(ERR_FORMAT, "page 0 of group %d is missing", g);
+    if (e.code)
+        cache_release(s);
+    else
+        *out = s;
+    return e;
 }
 
 // ---- Marks ---------------------------------------------------------------------------------------------------------

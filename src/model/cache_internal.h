@@ -44,7 +44,8 @@ struct KvCache {
     KvOptions options;
     Group *groups;
     int group_count;
-    LayerPlace *layers;
+    LayerPlace *layers; // [layer_count]
+    int64_t layer_count;
     KvMark *oldest, *newest;
     size_t marked_bytes; // of pages that only marks hold
     int sequences;
@@ -54,7 +55,7 @@ struct KvSequence {
     KvCache *cache;
     PageTable *tables; // [group_count]
     int64_t length;
-    int64_t floor; // where a rollback may go
+    int64_t floor; // the length before the last advance, whose window is kept
 };
 
 struct KvMark {

@@ -229,7 +229,7 @@ Err cache_reserve(KvSequence *sequence, int64_t tokens);
 KvView cache_view(const KvSequence *sequence, int64_t layer, int stream); // 0: keys or latent, 1: values or rotary key
 // The reserved tokens are computed: they count, and pages wholly before every coming token's window are dropped.
 void cache_advance(KvSequence *sequence, int64_t tokens);
-// Forgets the newest tokens. Only down to the length of the last advance less its own tokens: drafts not accepted.
+// Forgets the newest tokens: to any length whose next token's window is still held, so always down to that before the last advance.
 Err cache_rollback(KvSequence *sequence, int64_t length);
 Err cache_fork(KvSequence **out, KvSequence *sequence);
 // A point that the sequence, or another one, can return to. Marks hold pages of their own and are thinned, oldest first, when
@@ -238,6 +238,24 @@ Err cache_mark(KvMark **out, KvSequence *sequence);
 void cache_unmark(KvMark *mark);
 int64_t mark_length(const KvMark *mark);              // -1: thinned
 Err cache_rewind(KvSequence *sequence, KvMark *mark); // ERR_LIMIT: the mark was thinned
+
+// A page of a sequence, for a file: what cache_restore on a cache of the same recipe and options takes again.
+typedef struct KvPage {
+    int group;
+    int64_t index;
+    const uint8_t *bytes;
+    size_t n;
+} KvPage;
+
+// Of a place where pages are: NULL where there is none of this size. Only the first pages of a group with a window may be absent.
+typedef struct KvPageSource {
+    const uint8_t *(*page)(void *user, int group, int64_t index, size_t bytes);
+    void *user;
+} KvPageSource;
+
+// The pages that a sequence holds, rows behind its length zeroed. What is not the sequence's own memory is in `arena`.
+Err cache_pages(KvPage **out, size_t *count, const KvSequence *sequence, Arena *arena);
+Err cache_restore(KvSequence **out, KvCache *cache, int64_t length, const KvPageSource *source);
 
 // ---- Decoder -------------------------------------------------------------------------------------------------------
 

@@ -202,7 +202,7 @@ static void refused_reserve_leaves_the_sequence_as_it_was(void **state)
     bench_close(&b);
 }
 
-static void rollback_goes_no_further_than_the_last_advance(void **state)
+static void rollback_goes_as_far_as_windows_are_held(void **state)
 {
     (void)state;
     Bench b;
@@ -211,7 +211,9 @@ static void rollback_goes_no_further_than_the_last_advance(void **state)
     assert_int_equal(cache_sequence(&s, b.cache).code, 0);
     write_tokens(&b, s, 100, 0);
     write_tokens(&b, s, 6, 0.5f);
-    assert_int_equal(cache_rollback(s, 99).code, ERR_USAGE);
+    assert_int_equal(cache_rollback(s, 107).code, ERR_USAGE);
+    assert_int_equal(cache_rollback(s, 70).code,
+                     ERR_USAGE); // the next token would see the key at 31, whose page is dropped
     assert_int_equal(cache_rollback(s, 102).code, 0);
     write_tokens(&b, s, 3, 0.25f);
     expect_rows(s, 0, 100, 0);
@@ -232,6 +234,53 @@ static void page_must_hold_whole_attention_blocks(void **state)
     bench_close(&b);
 }
 
+typedef struct Kept {
+    const KvPage *pages;
+    size_t count, skip; // skip: this one is not given
+} Kept;
+
+static const uint8_t *kept_page(void *user, int group, int64_t index, size_t bytes)
+{
+    const Kept *k = user;
+    for (size_t i = 0; i < k->count; i++)
+        if (i != k->skip && k->pages[i].group == group && k->pages[i].index == index && k->pages[i].n == bytes)
+            return k->pages[i].bytes;
+    return NULL;
+}
+
+static void pages_go_out_and_come_in_again(void **state)
+{
+    (void)state;
+    Bench b;
+    KvSequence *s, *again = NULL;
+    Arena arena = arena_new("test");
+    KvPage *pages;
+    Kept kept = { .skip = SIZE_MAX };
+    bench_open(&b, 0, 0);
+    assert_int_equal(cache_sequence(&s, b.cache).code, 0);
+    for (int i = 0; i < 205; i++) write_tokens(&b, s, 1, 0);
+    assert_int_equal(cache_rollback(s, 203).code, 0); // rows behind the length must not go out
+    assert_int_equal(cache_pages(&pages, &kept.count, s, &arena).code, 0);
+    kept.pages = pages;
+    const KvPageSource source = { kept_page, &kept };
+    assert_int_equal(cache_restore(&again, b.cache, 203, &source).code, 0);
+    assert_int_equal(cache_length(again), 203);
+    write_tokens(&b, again, 30, 0);
+    expect_rows(again, 0, 233, 0);
+    cache_release(again);
+    for (size_t i = 0; i < kept.count; i++) {
+        const bool last = pages[i].index == 203 / PAGE;
+        size_t zeros = 0;
+        for (size_t n = pages[i].n; last && n && !pages[i].bytes[n - 1]; n--) zeros++;
+        assert_true(!last || zeros >= (PAGE - 203 % PAGE) * sizeof(float));
+        kept.skip = i; // each of them is needed
+        assert_int_equal(cache_restore(&again, b.cache, 203, &source).code, ERR_FORMAT);
+    }
+    cache_release(s);
+    arena_free(&arena);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,7 +290,8 @@ int main(void)
         cmocka_unit_test(rewind_brings_back_pages_that_the_window_had_left),
         cmocka_unit_test(oldest_mark_is_thinned_first_and_says_so),
         cmocka_unit_test(refused_reserve_leaves_the_sequence_as_it_was),
-        cmocka_unit_test(rollback_goes_no_further_than_the_last_advance),
+        cmocka_unit_test(pages_go_out_and_come_in_again),
+        cmocka_unit_test(rollback_goes_as_far_as_windows_are_held),
         cmocka_unit_test(page_must_hold_whole_attention_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
