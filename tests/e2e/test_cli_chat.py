@@ -263,3 +263,32 @@ def test_a_talk_on_a_pipe_can_be_interrupted(dure_path, counter):
     assert chat.wait(60) == 0 and rest.endswith(b"\n") and b"tokens/s" in chat.stderr.read()
     chat.stdout.close()
     chat.stderr.close()
+
+
+def test_a_talk_is_saved_with_what_was_read_and_goes_on_warm(dure, parisian, tmp_path):
+    dure("chat", parisian, stdin="Where?\nAnd now?\n/save talk.safetensors\n", cwd=tmp_path).ok()
+    told = dure("chat", parisian, "--stats", stdin="/load talk.safetensors\nAgain?\n/save talk.json\n", cwd=tmp_path).ok()
+    assert told.text == "Paris.\n"
+    assert [text for _, text in saved(tmp_path)] == ["Where?", "Paris.", "And now?", "Paris.", "Again?", "Paris."]
+    prompt = next(line for line in told.message.splitlines() if line.startswith("prompt"))
+    numbers = [int(word) for word in prompt.replace(",", " ").split() if word.isdigit()]
+    assert numbers[1] >= 2 * (len("<>user\nWhere?<>\n<>assistant\nParis.") - 3), prompt
+
+
+def test_a_saved_talk_of_another_model_is_refused_and_the_talk_goes_on(dure, parisian, counter, tmp_path):
+    dure("chat", counter, "-n", "3", stdin="count\n/save talk.safetensors\n", cwd=tmp_path).ok()
+    told = dure("chat", parisian, stdin="/load talk.safetensors\nWhere?\n/load absent.safetensors\n", cwd=tmp_path)
+    assert told.rc == 1 and told.text == "Paris.\n"
+    assert "another model" in told.message and "absent.safetensors" in told.message
+
+
+def test_turns_are_undone_and_talks_forked(dure, parisian, tmp_path):
+    words = ["One?", "Two?", "/undo", "/fork second", "Three?", "/save second.json", "/switch first", "Four?",
+             "/save first.json", "/switch", "/switch second", "/undo", "/undo", "/save none.json"]
+    told = dure("chat", parisian, stdin="\n".join(words) + "\n", cwd=tmp_path).ok()
+    assert [text for role, text in saved(tmp_path, "second.json") if role == "user"] == ["One?", "Three?"]
+    assert [text for role, text in saved(tmp_path, "first.json") if role == "user"] == ["One?", "Four?"]
+    assert saved(tmp_path, "none.json") == []
+    assert "* first\n  second\n" in told.text
+    wrong = dure("chat", parisian, stdin="/undo\n/switch x\n/fork first\n/fork\n", cwd=tmp_path)
+    assert wrong.rc == 1 and len(wrong.message.splitlines()) == 4
