@@ -69,7 +69,8 @@ typedef struct DureModelOptions {
 /* path: a folder, a .safetensors or a .gguf file. options may be NULL. */
 DURE_API int dure_model_open(DureModel **out, const char *path, const DureModelOptions *options, DureError *error);
 DURE_API void dure_model_close(DureModel *model);
-/* {"temperature": ..., "top_p": ..., "top_k": ...} as generation_config.json recommends; {} when it does not. */
+/* What generation_config.json recommends, under its names: temperature, top_k, top_p, min_p, typical_p, repetition_penalty,
+ * frequency_penalty, presence_penalty, as far as it has them; {} when it says nothing. Without a temperature it is greedy. */
 DURE_API int dure_model_defaults(const DureModel *model, DureText *json, DureError *error);
 
 /* ---- Text ---- */
@@ -212,19 +213,47 @@ DURE_API int dure_engine_step(DureEngine *engine, int *advanced, DureError *erro
 
 /* ---- Session ---- */
 
+typedef struct DureBias {
+    int32_t id;
+    float bias; /* added to the token's logit: -1e6 to 1e6, or -INFINITY */
+} DureBias;
+
+/* How a reply is drawn. The steps, their order and formulas: docs/sampling.md. Begin with dure_sampling_default. Pointers need to
+ * be valid during dure_session_start alone. A value out of its range is refused by name. */
 typedef struct DureSampling {
-    double temperature;    /* 0: greedy */
-    int top_k;             /* 0: off */
-    double top_p;          /* 1: off */
-    double min_p;          /* 0: off */
-    double repeat_penalty; /* 1: off */
-    int repeat_window;     /* last tokens that it looks at; 0: 64; -1: all */
+    double temperature;       /* 0: greedy; the steps from top_n_sigma to xtc have no effect then */
+    double dynatemp_range;    /* 0: off; the temperature is within +- this, by the entropy */
+    double dynatemp_exponent; /* 1; 0 and more */
+    double top_n_sigma;       /* 0: off */
+    int top_k;                /* 0: off */
+    double top_p;             /* 1: off */
+    double min_p;             /* 0: off */
+    double typical_p;         /* 1: off */
+    double xtc_probability;   /* 0: off */
+    double xtc_threshold;     /* 0.1; above 0, to 1 */
+    double repeat_penalty;    /* 1: off */
+    double frequency_penalty; /* 0: off; -2 to 2, times the token's count in the reply */
+    double presence_penalty;  /* 0: off; -2 to 2, for each token of the reply */
+    int repeat_window; /* last tokens that these three look at; -1: all; 0: 64 for repeat_penalty, for the others all */
+    double dry_multiplier;  /* 0: off */
+    double dry_base;        /* 1.75; 1 and more */
+    int dry_allowed_length; /* 2; repeated tokens that cost nothing yet; 1 and more */
+    int dry_range;          /* last tokens that it looks at; 0 or -1: all */
+    const char *const
+        *dry_breakers;          /* NULL-terminated list of strings over which no repetition goes; NULL: newline : " * */
+    const DureBias *logit_bias; /* [logit_bias_count], at most DURE_BIAS_MOST; those of one id add up */
+    size_t logit_bias_count;
     uint64_t seed;
+    int64_t min_tokens;      /* tokens that end the reply are not drawn before; 0: off */
     int64_t max_tokens;      /* 0: until the end token or the context's end */
     const char *const *stop; /* NULL-terminated list, or NULL; the stop string itself is not given out */
-    int ignore_end;          /* 1: end tokens are tokens like others */
-    int keep_special;        /* 1: special tokens appear in the text */
+    const int32_t *stop_ids; /* [stop_id_count]: tokens that end the reply as end tokens do, even with ignore_end */
+    size_t stop_id_count;
+    int ignore_end;   /* 1: end tokens are tokens like others */
+    int keep_special; /* 1: special tokens appear in the text */
 } DureSampling;
+
+enum { DURE_BIAS_MOST = 4096 };
 
 DURE_API void dure_sampling_default(DureSampling *out); /* temperature 0, everything off */
 

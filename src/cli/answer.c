@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 // ---- Interrupts ----------------------------------------------------------------------------------------------------
@@ -46,44 +45,6 @@ void interrupt_forget(void)
     was_interrupted = 0;
 }
 
-// ---- Sampling ------------------------------------------------------------------------------------------------------
-
-static double recommended(const json_t *defaults, const char *key, double otherwise)
-{
-    const json_t *value = json_object_get(defaults, key);
-    return json_is_number(value) ? json_number_value(value) : otherwise;
-}
-
-// What the command line says goes before what the model recommends.
-static double chosen(double given, const json_t *defaults, const char *key, double otherwise)
-{
-    return given >= 0 ? given : recommended(defaults, key, otherwise);
-}
-
-int sampling_from(DureSampling *out, const Options *o, const DureModel *model)
-{
-    DureText text;
-    DureError error;
-    if (dure_model_defaults(model, &text, &error)) return fail("%s", error.text);
-    json_t *defaults = need(json_loadb(text.at, text.n, 0, NULL)); // the library writes JSON
-    dure_text_free(&text);
-    dure_sampling_default(out);
-    out->temperature = o->greedy ? 0 : chosen(o->temperature, defaults, "temperature", 0);
-    out->top_k = (int)chosen((double)o->top_k, defaults, "top_k", out->top_k);
-    out->top_p = chosen(o->top_p, defaults, "top_p", out->top_p);
-    out->min_p = chosen(o->min_p, defaults, "min_p", out->min_p);
-    out->repeat_penalty = chosen(o->repeat_penalty, defaults, "repetition_penalty", out->repeat_penalty);
-    out->max_tokens = o->max_tokens;
-    out->stop = o->stop.at;
-    json_decref(defaults);
-    if (o->seed >= 0)
-        out->seed = (uint64_t)o->seed;
-    else if (getrandom(&out->seed, sizeof out->seed, 0) != sizeof out->seed)
-        out->seed = (uint64_t)(now_seconds() * 1e9);
-    out->seed &= ((uint64_t)1 << 53) - 1; // so that --seed can repeat it
-    return EXIT_FINE;
-}
-
 // ---- The answer ----------------------------------------------------------------------------------------------------
 
 static void answer_event(Answer *out, Progress *progress, const DureEvent *event, const AnswerHow *how)
@@ -103,13 +64,22 @@ static void answer_event(Answer *out, Progress *progress, const DureEvent *event
     }
 }
 
-// The tokens of the session beyond *seen. Copies all of them: little beside what computing one costs.
-static int feed_tokens(DureParser *parser, const DureSession *session, size_t *seen, DureError *error)
+static bool is_stop_id(const DureSampling *sampling, int32_t id)
+{
+    for (size_t i = 0; i < sampling->stop_id_count; i++)
+        if (sampling->stop_ids[i] == id) return true;
+    return false;
+}
+
+// The tokens of the session beyond *seen, but for a stop id, which can only be the last. Copies all of them: little beside what
+// computing one costs.
+static int feed_tokens(const AnswerHow *how, const DureSession *session, size_t *seen, DureError *error)
 {
     DureIds ids;
     int code = dure_session_tokens(session, &ids, error);
     if (code) return code;
-    if (ids.n > *seen) code = dure_parser_put(parser, ids.at + *seen, ids.n - *seen, error);
+    const bool stops = ids.n > *seen && is_stop_id(how->sampling, ids.at[ids.n - 1]);
+    if (ids.n > *seen) code = dure_parser_put(how->parser, ids.at + *seen, ids.n - *seen - stops, error);
     *seen = ids.n;
     dure_ids_free(&ids);
     return code;
@@ -136,7 +106,7 @@ static int answer_news(Answer *out, Running *running, const AnswerHow *how, size
     DureStats stats;
     dure_session_stats(running->session, &stats);
     int code = 0;
-    if (stats.reply_tokens != out->stats.reply_tokens) code = feed_tokens(how->parser, running->session, seen, error);
+    if (stats.reply_tokens != out->stats.reply_tokens) code = feed_tokens(how, running->session, seen, error);
     out->stats = stats;
     const bool over = dure_parser_over(how->parser); // perhaps by a stop string, of which the session knows nothing
     if (over && out->reason == DURE_REASON_NONE) dure_session_cancel(running->session);

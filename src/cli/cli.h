@@ -25,7 +25,9 @@ typedef enum OptionKind {
     OPTION_TEXT,   // const char *
     OPTION_FILE,   // const char *; completed as a path
     OPTION_CHOICE, // int: index into choices
-    OPTION_LIST    // TextList: may be given many times
+    OPTION_LIST,   // TextList: this one and the two that follow may be given many times
+    OPTION_IDS,    // IdList
+    OPTION_BIAS    // BiasList: ID=BIAS
 } OptionKind;
 
 // Which common options a command takes, beside --quiet, --verbose and --help.
@@ -48,7 +50,7 @@ typedef struct Option {
     const char *value; // what help calls the value; NULL for flags
     const char *help;
     size_t offset;              // into the command's options struct
-    double least, most;         // INT, SIZE, REAL
+    double least, most;         // INT, SIZE, REAL, IDS, and BIAS, whose bias may also be -inf
     bool above;                 // REAL: `least` itself is refused
     unsigned uses;              // common options: which commands
     const char *const *choices; // CHOICE: NULL-terminated
@@ -58,6 +60,27 @@ typedef struct TextList {
     const char **at; // NULL-terminated, or NULL
     size_t n;
 } TextList;
+
+typedef struct IdList {
+    int32_t *at;
+    size_t n;
+} IdList;
+
+typedef struct BiasList {
+    DureBias *at;
+    size_t n;
+} BiasList;
+
+// How answers are drawn. Numbers that were not given are NaN or NOT_GIVEN, but for the two counts of tokens, which are 0.
+enum { NOT_GIVEN = -2 };
+typedef struct SamplingOptions {
+    double temperature, dynatemp_range, dynatemp_exponent, top_n_sigma, top_p, min_p, typical, xtc_probability,
+        xtc_threshold, repeat_penalty, frequency_penalty, presence_penalty, dry_multiplier, dry_base;
+    int64_t top_k, repeat_window, dry_allowed_length, dry_range, seed, min_tokens, max_tokens;
+    TextList dry_breakers;
+    BiasList logit_bias;
+    IdList stop_ids;
+} SamplingOptions;
 
 // What the common options hold. A command with options of its own has a struct whose first member is this.
 typedef struct Options {
@@ -70,8 +93,7 @@ typedef struct Options {
     int cpu;       // index into cpu_levels; 0: the best
     int reasoning; // index into reasoning_names
     const char *prompt, *file, *system, *kwargs, *now, *tools;
-    int64_t max_tokens, top_k, seed;                  // top_k, seed: -1 if not given
-    double temperature, top_p, min_p, repeat_penalty; // -1 if not given
+    SamplingOptions sampling;
     TextList stop;
     bool greedy, json, stats, quiet, verbose, help;
 } Options;
@@ -228,6 +250,8 @@ typedef struct AnswerHow {
     bool show_reasoning;
 } AnswerHow;
 
+void sampling_not_given(SamplingOptions *out);
+// sampling.c: what the options say, else what the model recommends. The options outlive *out.
 int sampling_from(DureSampling *out, const Options *options, const DureModel *model);
 // What was fed to the session is read and answered. SIGINT ends the answer with DURE_REASON_CANCELLED. Returns a DureCode.
 int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *error);

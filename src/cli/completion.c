@@ -90,7 +90,7 @@ static void zsh_text(const char *text)
 
 static void zsh_option(const Option *o)
 {
-    const char *many = o->kind == OPTION_LIST ? "*" : "";
+    const char *many = o->kind >= OPTION_LIST ? "*" : "";
     printf("            ");
     if (o->letter && !*many)
         printf("'(-%c --%s)'{-%c,--%s}'[", o->letter, o->name, o->letter, o->name);

@@ -27,22 +27,64 @@ const Option common_options[] = {
       "The time that templates are told, as 2026-01-31T09:30:00+09:00. Default: the clock.", .offset = AT(now),
       .uses = USES_TEMPLATE },
     { "max-tokens", 'n', OPTION_INT, "N", "Most tokens of an answer. 0, the default: until the model ends.",
-      .offset = AT(max_tokens), 0, 1e9, .uses = USES_SAMPLING },
+      .offset = AT(sampling.max_tokens), 0, 1e9, .uses = USES_SAMPLING },
+    { "min-tokens", 0, OPTION_INT, "N", "Do not end an answer before N tokens. Default: 0.",
+      .offset = AT(sampling.min_tokens), 0, 1e9, .uses = USES_SAMPLING },
     { "temperature", 0, OPTION_REAL, "X",
-      "0 always takes the likeliest token. Default: what the model recommends, else 0.", .offset = AT(temperature), 0,
-      100, .uses = USES_SAMPLING },
-    { "top-k", 0, OPTION_INT, "N", "Draw among the N likeliest tokens; 0: among all.", .offset = AT(top_k), 0, 1e9,
-      .uses = USES_SAMPLING },
+      "0 always takes the likeliest token. Default: what the model recommends, else 0.",
+      .offset = AT(sampling.temperature), 0, 100, .uses = USES_SAMPLING },
+    { "dynatemp-range", 0, OPTION_REAL, "X",
+      "Let the temperature be up to X lower where the model is sure and higher where it is not; 0: off.",
+      .offset = AT(sampling.dynatemp_range), 0, 100, .uses = USES_SAMPLING },
+    { "dynatemp-exponent", 0, OPTION_REAL, "X", "Above 1 it stays low for longer. Default: 1.",
+      .offset = AT(sampling.dynatemp_exponent), 0, 100, .uses = USES_SAMPLING },
+    { "top-n-sigma", 0, OPTION_REAL, "X", "Drop tokens more than X standard deviations below the likeliest; 0: none.",
+      .offset = AT(sampling.top_n_sigma), 0, 1e6, .uses = USES_SAMPLING },
+    { "top-k", 0, OPTION_INT, "N", "Draw among the N likeliest tokens; 0: among all.", .offset = AT(sampling.top_k), 0,
+      1e9, .uses = USES_SAMPLING },
     { "top-p", 0, OPTION_REAL, "X", "Draw among the likeliest tokens that together have probability X; 1: among all.",
-      .offset = AT(top_p), 0, 1, .above = true, .uses = USES_SAMPLING },
-    { "min-p", 0, OPTION_REAL, "X", "Drop tokens less likely than X times the likeliest; 0: none.", .offset = AT(min_p),
-      0, 1, .uses = USES_SAMPLING },
-    { "repeat-penalty", 0, OPTION_REAL, "X", "Make recent tokens less likely; 1: off.", .offset = AT(repeat_penalty), 0,
-      100, .above = true, .uses = USES_SAMPLING },
+      .offset = AT(sampling.top_p), 0, 1, .above = true, .uses = USES_SAMPLING },
+    { "min-p", 0, OPTION_REAL, "X", "Drop tokens less likely than X times the likeliest; 0: none.",
+      .offset = AT(sampling.min_p), 0, 1, .uses = USES_SAMPLING },
+    { "typical", 0, OPTION_REAL, "X",
+      "Draw among the tokens of the most usual surprise that together have probability X; 1: among all.",
+      .offset = AT(sampling.typical), 0, 1, .above = true, .uses = USES_SAMPLING },
+    { "xtc-probability", 0, OPTION_REAL, "X", "How often the likeliest tokens are left out (XTC); 0: never.",
+      .offset = AT(sampling.xtc_probability), 0, 1, .uses = USES_SAMPLING },
+    { "xtc-threshold", 0, OPTION_REAL, "X",
+      "XTC leaves out all tokens of at least this probability but the last. Default: 0.1.",
+      .offset = AT(sampling.xtc_threshold), 0, 1, .above = true, .uses = USES_SAMPLING },
+    { "repeat-penalty", 0, OPTION_REAL, "X", "Make recent tokens less likely; 1: off.",
+      .offset = AT(sampling.repeat_penalty), 0, 100, .above = true, .uses = USES_SAMPLING },
+    { "frequency-penalty", 0, OPTION_REAL, "X",
+      "Make tokens of the answer less likely, the more often they came; 0: off.",
+      .offset = AT(sampling.frequency_penalty), -2, 2, .uses = USES_SAMPLING },
+    { "presence-penalty", 0, OPTION_REAL, "X", "Make tokens of the answer less likely; 0: off.",
+      .offset = AT(sampling.presence_penalty), -2, 2, .uses = USES_SAMPLING },
+    { "repeat-window", 0, OPTION_INT, "N",
+      "How many of the last tokens these penalties look at; -1: all. Default: 64 for --repeat-penalty, else all.",
+      .offset = AT(sampling.repeat_window), -1, 1e9, .uses = USES_SAMPLING },
+    { "dry-multiplier", 0, OPTION_REAL, "X",
+      "Make tokens less likely that would carry on a repetition (DRY), times X; 0: off.",
+      .offset = AT(sampling.dry_multiplier), 0, 1e6, .uses = USES_SAMPLING },
+    { "dry-base", 0, OPTION_REAL, "X", "How the penalty grows with each token of the repetition. Default: 1.75.",
+      .offset = AT(sampling.dry_base), 1, 1e6, .uses = USES_SAMPLING },
+    { "dry-allowed-length", 0, OPTION_INT, "N", "Shorter repetitions cost nothing. Default: 2.",
+      .offset = AT(sampling.dry_allowed_length), 1, 1e9, .uses = USES_SAMPLING },
+    { "dry-range", 0, OPTION_INT, "N", "How many of the last tokens DRY looks at; -1, the default: all.",
+      .offset = AT(sampling.dry_range), -1, 1e9, .uses = USES_SAMPLING },
+    { "dry-sequence-breaker", 0, OPTION_LIST, "TEXT",
+      "No repetition goes over TEXT. May be given many times; none: nothing breaks. Default: newline, :, \" and *.",
+      .offset = AT(sampling.dry_breakers), .uses = USES_SAMPLING },
+    { "logit-bias", 0, OPTION_BIAS, "ID=BIAS",
+      "Make token ID more likely, or less with a negative BIAS; -inf: never. May be given many times.",
+      .offset = AT(sampling.logit_bias), -1e6, 1e6, .uses = USES_SAMPLING },
     { "seed", 0, OPTION_INT, "N", "Start of the random numbers; the same seed gives the same answer. Default: chance.",
-      .offset = AT(seed), 0, 9007199254740991.0, .uses = USES_SAMPLING },
+      .offset = AT(sampling.seed), 0, 9007199254740991.0, .uses = USES_SAMPLING },
     { "stop", 0, OPTION_LIST, "TEXT", "End the answer before TEXT. May be given many times.", .offset = AT(stop),
       .uses = USES_SAMPLING },
+    { "stop-id", 0, OPTION_IDS, "ID", "End the answer before token ID. May be given many times.",
+      .offset = AT(sampling.stop_ids), 0, 2147483647.0, .uses = USES_SAMPLING },
     { "greedy", 0, OPTION_FLAG, NULL, "The same as --temperature 0.", .offset = AT(greedy), .uses = USES_SAMPLING },
     { "context", 'c', OPTION_SIZE, "N", "Most tokens held at once. Default: what the model allows and memory fits.",
       .offset = AT(context), 1, 1e9, .uses = USES_ENGINE },
@@ -164,14 +206,59 @@ static int set_whole(const Option *o, void *slot, const char *text)
     return -1;
 }
 
-static int set_real(const Option *o, void *slot, const char *text)
+static bool real_number(double *out, const char *text)
 {
     char *end;
-    double value = strtod(text, &end); // LC_NUMERIC is never set: the point is a point
-    bool number = *text && strspn(text, "+-.0123456789eE") == strlen(text) && !*end && isfinite(value);
-    if (!number || value < o->least || value > o->most || (o->above && value <= o->least))
-        return refuse_range(o, text, false);
+    *out = strtod(text, &end); // LC_NUMERIC is never set: the point is a point
+    return *text && strspn(text, "+-.0123456789eE") == strlen(text) && !*end && isfinite(*out);
+}
+
+static bool in_range(const Option *o, double value)
+{
+    return value >= o->least && value <= o->most && !(o->above && value <= o->least);
+}
+
+static int set_real(const Option *o, void *slot, const char *text)
+{
+    double value;
+    if (!real_number(&value, text) || !in_range(o, value)) return refuse_range(o, text, false);
     *(double *)slot = value;
+    return -1;
+}
+
+static int add_id(const Option *o, void *slot, const char *text)
+{
+    IdList *list = slot;
+    int64_t id;
+    if (!whole_number(&id, text, false) || !in_range(o, (double)id)) return refuse_range(o, text, true);
+    list->at = need(realloc(list->at, (list->n + 1) * sizeof *list->at));
+    list->at[list->n++] = (int32_t)id;
+    return -1;
+}
+
+static int add_bias(const Option *o, void *slot, const char *text)
+{
+    BiasList *list = slot;
+    const char *equals = strchr(text, '=');
+    char digits[16];
+    int64_t id;
+    double bias = -INFINITY;
+    const int n = equals ? snprintf(digits, sizeof digits, "%.*s", (int)(equals - text), text) : 0;
+    bool fine = n > 0 && n < (int)sizeof digits && whole_number(&id, digits, false) && id >= 0 && id <= INT32_MAX;
+    if (fine && strcmp(equals + 1, "-inf") != 0) fine = real_number(&bias, equals + 1) && in_range(o, bias);
+    if (!fine)
+        return usage("--%s takes ID=BIAS, a token's id and a number from %g to %g or -inf, not \"%s\"", o->name,
+                     o->least, o->most, text);
+    list->at = need(realloc(list->at, (list->n + 1) * sizeof *list->at));
+    list->at[list->n++] = (DureBias){ .id = (int32_t)id, .bias = (float)bias };
+    return -1;
+}
+
+static int add_text(TextList *list, const char *text)
+{
+    list->at = need(realloc(list->at, (list->n + 2) * sizeof *list->at));
+    list->at[list->n++] = text;
+    list->at[list->n] = NULL;
     return -1;
 }
 
@@ -208,19 +295,19 @@ static int set_option(const Option *o, Options *out, const char *text)
         *(const char **)slot = text;
         return -1;
     case OPTION_LIST:
+        return add_text(slot, text);
+    case OPTION_IDS:
+        return add_id(o, slot, text);
+    case OPTION_BIAS:
         break;
     }
-    TextList *list = slot;
-    list->at = need(realloc(list->at, (list->n + 2) * sizeof *list->at));
-    list->at[list->n++] = text;
-    list->at[list->n] = NULL;
-    return -1;
+    return add_bias(o, slot, text);
 }
 
 // ---- Command line --------------------------------------------------------------------------------------------------
 
 enum {
-    ROWS_MOST = 64,
+    ROWS_MOST = 96,
     LONG = 256 // getopt_long gives LONG + its row for a long option; alike values would hide ambiguity from it
 };
 
@@ -310,14 +397,18 @@ static int options_check(const Options *out, const Command *command)
         return usage("%s does not take the argument \"%s\"; dure %s --help shows what it takes", command->name,
                      out->rest[command->most_rest], command->name);
     if (out->quiet && out->verbose) return usage("--quiet and --verbose exclude each other");
-    if (out->greedy && out->temperature > 0) return usage("--greedy and --temperature exclude each other");
+    if (out->greedy && out->sampling.temperature > 0) return usage("--greedy and --temperature exclude each other");
+    const SamplingOptions *sampling = &out->sampling;
+    if (sampling->max_tokens && sampling->min_tokens > sampling->max_tokens)
+        return usage("--min-tokens must be at most --max-tokens, which is %lld", (long long)sampling->max_tokens);
+    if (sampling->logit_bias.n > DURE_BIAS_MOST)
+        return usage("--logit-bias may be given at most %d times", DURE_BIAS_MOST);
     return -1;
 }
 
 int options_parse(Options *out, const Command *command, int argc, char **argv)
 {
-    out->top_k = out->seed = -1;
-    out->temperature = out->top_p = out->min_p = out->repeat_penalty = -1;
+    sampling_not_given(&out->sampling);
     int code = options_read(out, command, argc, argv);
     if (code >= 0) return code;
     if (out->help) {
@@ -334,5 +425,8 @@ int options_parse(Options *out, const Command *command, int argc, char **argv)
 void options_free(Options *options)
 {
     free(options->stop.at);
+    free(options->sampling.dry_breakers.at);
+    free(options->sampling.logit_bias.at);
+    free(options->sampling.stop_ids.at);
     free(options);
 }

@@ -95,7 +95,7 @@ static int answer(Running *running, const RunOptions *o, DureParser *parser)
     interrupt_release();
     if (answer.last && answer.last != '\n') out_write("\n", 1);
     if (fault)
-        code = fail("%s", error.text);
+        code = fault == DURE_USAGE ? usage("%s", error.text) : fail("%s", error.text);
     else if (o->common.json)
         code = answer_json(&answer, running, &o->common, sampling.seed);
     if (!fault && o->common.stats) stats_print(running, &answer.stats);

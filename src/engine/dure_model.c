@@ -168,25 +168,46 @@ static void ends_of_gguf(DureModel *model)
         if (meta_int(model->checkpoint->metadata, keys[i], &id)) ends_add(model, id);
 }
 
+static Err default_put(json_t *defaults, const char *name, json_t *value)
+{
+    return json_object_set_new(defaults, name, value) ? err_memory("the recommended sampling") : OK;
+}
+
+// Where drawing is recommended without a temperature, 1 is meant; where it is advised against, none is given, and of the rest
+// what holds for greedy replies too.
+static Err defaults_fill(json_t *defaults, const json_t *generation)
+{
+    static const char *const names[] = {
+        "repetition_penalty", "frequency_penalty", "presence_penalty", "temperature", "top_k", "top_p", "min_p",
+        "typical_p"
+    };
+    enum { HOLD_ALWAYS = 3 };
+    const json_t *draws = json_object_get(generation, "do_sample");
+    const size_t n = json_is_false(draws) ? HOLD_ALWAYS : COUNT(names);
+    Err e = OK;
+    for (size_t i = 0; i < n && !e.code; i++) {
+        const json_t *value = json_object_get(generation, names[i]);
+        if (json_is_integer(value))
+            e = default_put(defaults, names[i], json_integer(json_integer_value(value)));
+        else if (json_is_real(value))
+            e = default_put(defaults, names[i], json_real(json_real_value(value)));
+    }
+    if (!e.code && json_is_true(draws) && !json_object_get(defaults, "temperature"))
+        e = default_put(defaults, "temperature", json_integer(1));
+    return e;
+}
+
 Err model_defaults(const DureModel *model, json_t **out)
 {
-    static const char *const names[] = { "temperature", "top_p", "top_k" };
     if (model->generation_fault.code) return model->generation_fault;
     json_t *defaults = json_object();
     if (!defaults) return err_memory("the recommended sampling");
-    *out = defaults;
-    if (json_is_false(json_object_get(model->generation, "do_sample"))) return OK; // greedy is recommended
-    for (size_t i = 0; i < COUNT(names); i++) {
-        const json_t *value = json_object_get(model->generation, names[i]);
-        if (!json_is_number(value)) continue;
-        json_t *copy =
-            json_is_integer(value) ? json_integer(json_integer_value(value)) : json_real(json_real_value(value));
-        if (json_object_set_new(defaults, names[i], copy)) {
-            json_decref(defaults);
-            return err_memory("the recommended sampling");
-        }
-    }
-    return OK;
+    Err e = defaults_fill(defaults, model->generation);
+    if (e.code)
+        json_decref(defaults);
+    else
+        *out = defaults;
+    return e;
 }
 
 // ---- Recipe and weights --------------------------------------------------------------------------------------------

@@ -10,19 +10,36 @@
 
 // ---- Sampler -------------------------------------------------------------------------------------------------------
 
-// Takes tokens out of the running before anything else: grammars, guards, JSON schemas. Sets logits to -INFINITY.
+// A step that takes tokens out of the running: grammars, guards, JSON schemas. It is given the ids so far, prompt and reply, and
+// sets the logits of tokens that must not follow to -INFINITY, and changes nothing else. A fault ends the reply.
 typedef struct LogitMask {
-    void (*mask)(void *user, float *logits, int64_t vocab);
+    Err (*mask)(void *user, float *logits, int64_t vocab, const int32_t *ids, size_t n);
     void *user;
 } LogitMask;
 
 typedef struct Sampler Sampler;
 
-// The steps, in this order: mask, repetition penalty, greedy if temperature is 0; else top-k, min-p, top-p on the softmax of
-// logits / temperature, draw. Random numbers are Philox 4x32-10 (Salmon et al., SC 2011) keyed by (seed, position).
+// One token to be drawn, and all that it may depend on.
+typedef struct SampleAt {
+    float *logits;         // [vocab]: they are changed
+    const int32_t *ids;    // [n]: prompt and reply
+    size_t n, reply;       // of the n, the last `reply` are the reply's
+    size_t unbroken;       // the last so many ids hold no sequence breaker; DRY looks at no more of them
+    const int32_t *forbid; // [forbid_n]: not to be drawn now
+    size_t forbid_n;
+    int64_t position; // of the token to be drawn: with the seed, the key of the random numbers
+} SampleAt;
+
+// The steps and their order: docs/sampling.md. Random numbers are Philox 4x32-10 (Salmon et al., SC 2011) keyed by (seed,
+// position). Ties go to the lower id. mask may be NULL and is copied.
 Err sampler_new(Sampler **out, const DureSampling *options, int64_t vocab, const LogitMask *mask);
 void sampler_free(Sampler *sampler);
-// The next token after `tokens` [n]; logits [vocab] are changed. Ties go to the lower id. Position: of the token to be drawn.
-int32_t sampler_next(Sampler *sampler, float *logits, const int32_t *tokens, size_t n, int64_t position);
+// An id that DRY does not penalise: its text holds a sequence breaker.
+void sampler_add_breaker(Sampler *sampler, int32_t id);
+// Fails where no token can be drawn: a logit is no number, or all tokens are masked.
+Err sampler_next(Sampler *sampler, const SampleAt *at, int32_t *id);
+
+// What session_start gives the sampler of its replies from now on; NULL: none. Copied.
+void session_mask(DureSession *session, const LogitMask *mask);
 
 #endif

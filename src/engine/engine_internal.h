@@ -14,12 +14,48 @@ static inline Str api_str(const char *text, size_t n) // NULL is fine for nothin
 int api_text(DureText *out, Buf *buf, Err e, DureError *error); // gives the Buf's bytes away on success, frees it else
 int api_ids(DureIds *out, Ids *ids, Err e, DureError *error);
 
-// ---- sampler.c -----------------------------------------------------------------------------------------------------
+// ---- random.c ------------------------------------------------------------------------------------------------------
+
+// What the random numbers of one position are for: each use has counters of its own, so that none depends on another.
+typedef enum RandomUse { RANDOM_TOKEN, RANDOM_XTC } RandomUse;
+
+void philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
+// [0, 1), 53 bits: words 1 and 0 of counter (position, use)
+double philox_uniform(uint64_t seed, uint64_t position, RandomUse use);
+
+// ---- sampler.c, sampler_logits.c, sampling_check.c -----------------------------------------------------------------
 
 Err sampling_check(const DureSampling *options); // ERR_USAGE names the field
-size_t sampler_bytes(int64_t vocab);             // what sampler_new takes
-void philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
-double philox_uniform(uint64_t seed, uint64_t position); // [0, 1), 53 bits: words 1 and 0 of counter (position, 0)
+size_t sampler_bytes(int64_t vocab);             // what sampler_new takes at most
+
+typedef struct Candidate {
+    float logit;
+    int32_t id;
+} Candidate;
+
+enum {
+    REPEAT_WINDOW = 64,
+    DRY_MATCH_MOST = 1024 // longer repetitions count as this long
+};
+
+struct Sampler {
+    DureSampling options;
+    LogitMask mask;
+    int64_t vocab;
+    Candidate *memory;  // [vocab]
+    uint32_t *counts;   // [vocab]: nought between the steps
+    uint32_t *breakers; // a bit per id
+    DureBias bias[DURE_BIAS_MOST];
+    int32_t prefix[DRY_MATCH_MOST];
+};
+
+// The steps that change logits, in this order, each on all of them.
+Err sampler_check(Sampler *sampler, const SampleAt *at); // NaN is refused, +INFINITY counts as FLT_MAX
+Err sampler_mask(Sampler *sampler, const SampleAt *at);
+Err sampler_bias(Sampler *sampler, const SampleAt *at); // and what is forbidden
+Err sampler_repetition(Sampler *sampler, const SampleAt *at);
+Err sampler_presence(Sampler *sampler, const SampleAt *at); // and frequency
+Err sampler_dry(Sampler *sampler, const SampleAt *at);
 
 // ---- dure_model.c --------------------------------------------------------------------------------------------------
 
@@ -132,18 +168,47 @@ void events_end(EventQueue *queue, DureReason reason);
 bool events_take(EventQueue *queue, DureEvent *out);
 void events_free(EventQueue *queue);
 
+// Where DRY's repetitions end: at tokens whose text holds a breaker, or completes one that earlier tokens began.
+typedef struct Breakers {
+    const Tokenizer *tokenizer; // NULL: there are none
+    char **at;                  // own copies, NULL-terminated
+    char *tail;                 // the last bytes of the text
+    size_t tail_n, longest;
+    size_t unbroken; // tokens since the last one that breaks
+} Breakers;
+
+// ids [n]: what the reply follows. The sampler is told the ids that hold a breaker: vocabulary times breakers short searches.
+Err breakers_begin(Breakers *breakers, const DureSampling *options, const Tokenizer *tokenizer, Sampler *sampler);
+void breakers_put(Breakers *breakers, const int32_t *ids, size_t n);
+void breakers_free(Breakers *breakers);
+
 typedef struct Reply {
-    DureSampling options;
+    DureSampling options;       // without its lists
     Sampler *sampler;           // NULL: nothing is sampled
     char **stop;                // own copies, NULL-terminated; NULL: none
+    int32_t *stop_ids;          // own copy
     const Tokenizer *tokenizer; // NULL: no text
     Detokenizer detokenizer;
     Buf held; // text that may yet turn out to begin a stop string
     int64_t tokens;
+    Breakers breakers; // kept while DRY is on
+    int32_t *forbid;   // [MODEL_ENDS_MOST + stop_id_count]: room for what ends a reply; NULL without min_tokens
 } Reply;
 
-// *reply is empty before; tokenizer may be NULL when there are no stop strings.
-Err reply_begin(Reply *reply, const DureSampling *options, const Tokenizer *tokenizer, int64_t vocab);
+// What a reply is made with; tokenizer may be NULL when there are no strings in the options.
+typedef struct ReplyBase {
+    const Tokenizer *tokenizer;
+    int64_t vocab;
+    const LogitMask *mask; // or NULL
+    const int32_t *ids;    // [n]: what it follows
+    size_t n;
+} ReplyBase;
+
+Err strings_copy(char ***out, const char *const *list, const char *what); // NULL for none; free with strings_free
+void strings_free(char **strings);
+// *reply is empty before.
+Err reply_begin(Reply *reply, const DureSampling *options, const ReplyBase *base);
+bool reply_is_stop_id(const Reply *reply, int32_t id);
 // Passes one token's text on, as far as it cannot begin a stop string. *stopped: a stop string was completed.
 Err reply_put(Reply *reply, int32_t id, EventQueue *events, bool *stopped);
 Err reply_flush(Reply *reply, EventQueue *events); // no more tokens: what is held back is text
@@ -166,6 +231,7 @@ struct DureSession {
     SessionState state;
     atomic_bool cancel;
     Reply reply;
+    LogitMask mask; // of its replies; NULL: none
     EventQueue events;
     DureStats stats;
     DureWatch watch; // all NULL: off
@@ -173,6 +239,8 @@ struct DureSession {
     int64_t share;   // in the running batch: rows
 };
 
+Err session_sample(DureSession *session,
+                   const float *logits);             // session_sample.c: the next token, and what follows of it
 int64_t session_pending(const DureSession *session); // tokens that the cache does not hold yet
 void session_mark(DureSession *session);             // where the cache stands; a mark is a convenience and may fail
 void session_unmark(DureSession *session, int64_t longer_than);

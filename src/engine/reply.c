@@ -76,23 +76,37 @@ void events_free(EventQueue *queue)
     *queue = (EventQueue){ 0 };
 }
 
-// ---- Stop strings --------------------------------------------------------------------------------------------------
+// ---- Strings -------------------------------------------------------------------------------------------------------
+
+Err strings_copy(char ***out, const char *const *list, const char *what)
+{
+    size_t n = 0;
+    while (list && list[n]) n++;
+    *out = NULL;
+    if (!n) return OK;
+    char **copy = calloc(n + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < n; i++) {
+        copy[i] = strdup(list[i]);
+        if (copy[i]) continue;
+        strings_free(copy);
+        copy = NULL;
+    }
+    *out = copy;
+    return copy ? OK : err_memory(what);
+}
+
+void strings_free(char **strings)
+{
+    for (size_t i = 0; strings && strings[i]; i++) free(strings[i]);
+    free(strings);
+}
 
 static Err stops_copy(Reply *reply, const char *const *stops)
 {
-    size_t n = 0;
-    while (stops && stops[n]) n++;
-    if (!n) return OK;
+    if (!stops || !*stops) return OK;
     if (!reply->tokenizer) return err(ERR_UNSUPPORTED, "stop strings need a tokenizer, and the model has none");
     Err e = stops_check(stops);
-    if (e.code) return e;
-    reply->stop = calloc(n + 1, sizeof *reply->stop);
-    if (!reply->stop) return err_memory("the stop strings");
-    for (size_t i = 0; i < n; i++) {
-        reply->stop[i] = strdup(stops[i]);
-        if (!reply->stop[i]) return err_memory("the stop strings");
-    }
-    return OK;
+    return e.code ? e : strings_copy(&reply->stop, stops, "the stop strings");
 }
 
 static const char *const *stops_of(const Reply *reply)
@@ -102,13 +116,50 @@ static const char *const *stops_of(const Reply *reply)
 
 // ---- Reply ---------------------------------------------------------------------------------------------------------
 
-Err reply_begin(Reply *reply, const DureSampling *options, const Tokenizer *tokenizer, int64_t vocab)
+static Err stop_ids_copy(Reply *reply, const int32_t *ids, int64_t vocab)
 {
-    *reply = (Reply){ .options = *options, .tokenizer = tokenizer };
-    reply->options.stop = NULL;
-    if (tokenizer) reply->detokenizer = detokenizer_new(tokenizer, options->keep_special);
-    Err e = sampler_new(&reply->sampler, options, vocab, NULL);
+    const size_t n = reply->options.stop_id_count;
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return err(ERR_USAGE, "stop_ids: token %d is not in the vocabulary, which has ids 0 to %lld", (int)ids[i],
+                       (long long)vocab - 1);
+    if (n) {
+        reply->stop_ids = calloc(n, sizeof *reply->stop_ids);
+        if (!reply->stop_ids) return err_memory("the stop ids");
+        memcpy(reply->stop_ids, ids, n * sizeof *ids);
+    }
+    if (!reply->options.min_tokens) return OK;
+    reply->forbid = calloc(n + MODEL_ENDS_MOST, sizeof *reply->forbid);
+    return reply->forbid ? OK : err_memory("the tokens that end a reply");
+}
+
+bool reply_is_stop_id(const Reply *reply, int32_t id)
+{
+    for (size_t i = 0; i < reply->options.stop_id_count; i++)
+        if (reply->stop_ids[i] == id) return true;
+    return false;
+}
+
+static Err dry_begin(Reply *reply, const DureSampling *options, const ReplyBase *base)
+{
+    if (options->dry_multiplier <= 0) return OK;
+    Err e = breakers_begin(&reply->breakers, options, base->tokenizer, reply->sampler);
+    const size_t n = base->n < DRY_MATCH_MOST ? base->n : DRY_MATCH_MOST; // more than that is never asked for
+    if (!e.code) breakers_put(&reply->breakers, base->ids + (base->n - n), n);
+    return e;
+}
+
+Err reply_begin(Reply *reply, const DureSampling *options, const ReplyBase *base)
+{
+    *reply = (Reply){ .options = *options, .tokenizer = base->tokenizer };
+    reply->options.stop = reply->options.dry_breakers = NULL;
+    reply->options.stop_ids = NULL;
+    reply->options.logit_bias = NULL;
+    if (base->tokenizer) reply->detokenizer = detokenizer_new(base->tokenizer, options->keep_special);
+    Err e = sampler_new(&reply->sampler, options, base->vocab, base->mask);
     if (!e.code) e = stops_copy(reply, options->stop);
+    if (!e.code) e = stop_ids_copy(reply, options->stop_ids, base->vocab);
+    if (!e.code) e = dry_begin(reply, options, base);
     if (e.code) reply_free(reply);
     return e;
 }
@@ -147,8 +198,10 @@ Err reply_flush(Reply *reply, EventQueue *events)
 void reply_free(Reply *reply)
 {
     sampler_free(reply->sampler);
-    for (size_t i = 0; reply->stop && reply->stop[i]; i++) free(reply->stop[i]);
-    free(reply->stop);
+    strings_free(reply->stop);
+    free(reply->stop_ids);
+    free(reply->forbid);
+    breakers_free(&reply->breakers);
     buf_free(&reply->held);
     buf_free(&reply->detokenizer.long_run); // a stop string leaves it without its end
     *reply = (Reply){ 0 };

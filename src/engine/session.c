@@ -288,7 +288,12 @@ static Err sampling_begin(DureSession *session, const DureSampling *sampling)
         return err(ERR_LIMIT,
                    "the sampler's %zu bytes would pass the memory limit; allow more memory or a smaller context",
                    sampler_bytes(vocab));
-    e = reply_begin(&session->reply, sampling, engine->model->tokenizer, vocab);
+    const ReplyBase base = { .tokenizer = engine->model->tokenizer,
+                             .vocab = vocab,
+                             .mask = session->mask.mask ? &session->mask : NULL,
+                             .ids = session->tokens.at,
+                             .n = session->tokens.n };
+    e = reply_begin(&session->reply, sampling, &base);
     if (e.code) ledger_give(&engine->ledger, LEDGER_WORK, sampler_bytes(vocab));
     return e;
 }
@@ -326,36 +331,6 @@ void session_finish(DureSession *session, DureReason reason)
     if (session->turn_end) session_mark(session); // only talks by messages go back
     events_end(&session->events, reason);
     reply_end(session);
-}
-
-static Err reply_over(DureSession *session, DureReason reason, bool flush)
-{
-    Err e = flush ? reply_flush(&session->reply, &session->events) : OK;
-    session_finish(session, e.code ? DURE_REASON_CANCELLED : reason);
-    return e;
-}
-
-static Err session_sample(DureSession *session, const float *logits)
-{
-    DureEngine *engine = session->engine;
-    Reply *reply = &session->reply;
-    const int64_t vocab = engine->model->recipe->vocab;
-    memcpy(engine->logits, logits, (size_t)vocab * sizeof *logits);
-    const int64_t position = (int64_t)session->tokens.n;
-    const int32_t id = sampler_next(reply->sampler, engine->logits, session->tokens.at, session->tokens.n, position);
-    Err e = ids_put(&session->tokens, id);
-    if (e.code) return e;
-    session->stats.reply_tokens = ++reply->tokens;
-    bool end = false, stopped = false;
-    if (!reply->options.ignore_end) e = model_ends_reply(&end, engine->model, session->tokens.at, session->tokens.n);
-    if (e.code) return e;
-    if (!end || reply->options.keep_special) e = reply_put(reply, id, &session->events, &stopped);
-    if (e.code) return e;
-    if (stopped || end) return reply_over(session, DURE_REASON_STOP, !stopped);
-    const int64_t most = reply->options.max_tokens;
-    if ((most && reply->tokens >= most) || (int64_t)session->tokens.n >= engine->plan.context)
-        return reply_over(session, DURE_REASON_LENGTH, true);
-    return OK;
 }
 
 Err session_advance(DureSession *session, const float *logits)
@@ -402,6 +377,11 @@ int dure_session_tokens(const DureSession *session, DureIds *out, DureError *err
     Err e = copy.at ? OK : err_memory("a session's tokens");
     if (!e.code && bytes) memcpy(copy.at, session->tokens.at, bytes);
     return api_ids(out, &copy, e, error);
+}
+
+void session_mask(DureSession *session, const LogitMask *mask)
+{
+    session->mask = mask ? *mask : (LogitMask){ 0 };
 }
 
 void dure_session_watch(DureSession *session, const DureWatch *watch)

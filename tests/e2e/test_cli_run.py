@@ -100,6 +100,43 @@ def test_sampling_is_repeatable_by_its_seed(dure, tmp_path):
     assert first == again != other
 
 
+def test_every_step_of_sampling_has_its_option(dure, tmp_path):
+    model = write_talker(tmp_path / "m", COUNTING)
+    words = ("run", model, "x", "-n", "20", "--seed", "3", "--temperature", "9")
+    plain = dure(*words).ok().text
+    for options in (["--typical", "0.5"], ["--top-n-sigma", "0.5"], ["--dynatemp-range", "8.9"],
+                    ["--dynatemp-range", "5", "--dynatemp-exponent", "50"],
+                    ["--xtc-probability", "1", "--xtc-threshold", "0.003"], ["--frequency-penalty", "-2"],
+                    ["--presence-penalty", "-2", "--repeat-window", "-1"], ["--repeat-penalty", "0.1"],
+                    ["--logit-bias", "65=500", "--logit-bias", "66=500"], ["--min-p", "0.5"], ["--top-k", "3"]):
+        told = dure(*words, *options).ok().text
+        assert told != plain, options
+        assert told == dure(*words, *options).ok().text, options
+
+
+def test_biases_penalties_and_dry_hold_for_greedy_answers(dure, counter):
+    words = ("run", counter, "x", "-n", "12", "--greedy")
+    assert dure(*words).ok().text == "012345678901\n"
+    never = dure(*words, "--logit-bias", "53=-inf").ok().text
+    assert never.startswith("01234") and "5" not in never
+    dry = ("--dry-multiplier", "1000", "--dry-allowed-length", "1")
+    assert dure(*words, *dry).ok().text.startswith("0123456789") and dure(*words, *dry).ok().text != dure(*words).ok().text
+    assert dure(*words, *dry, "--dry-sequence-breaker", "9", "--dry-sequence-breaker", "0").ok().text == "012345678901\n"
+    assert dure(*words, *dry, "--dry-sequence-breaker", "none").ok().text == dure(*words, *dry).ok().text
+    penalised = dure(*words, "-n", "200", "--frequency-penalty", "2").ok().text  # the next digit's logit is 17, others' 0
+    assert penalised.startswith("0123456789" * 8) and not penalised.startswith("0123456789" * 12)
+    dure(*words, "--logit-bias", "70000=1").refused("logit_bias", "70000", "258", rc=2)
+
+
+def test_answers_end_before_stop_ids_and_not_before_min_tokens(dure, parisian, counter):
+    told = dure("run", counter, "x", "--stop-id", "66", "--stop-id", str(ord("7")), "--json").ok().json
+    assert told["text"] == "0123456" and told["finish_reason"] == "stop" and told["usage"]["completion_tokens"] == 8
+    assert dure("chat", counter, "--stop-id", str(ord("3")), stdin="x\n").ok().text == "012\n"
+    held = dure("run", parisian, "x", "--min-tokens", "9", "--json", "-n", "30").ok().json
+    assert held["text"].startswith("Paris.") and held["usage"]["completion_tokens"] > 9
+    dure("run", counter, "x", "--stop-id", "70000").refused("stop_ids", "70000", rc=2)
+
+
 def test_the_models_own_recommendation_is_followed_unless_told_otherwise(dure, tmp_path):
     model = write_talker(tmp_path / "m", COUNTING)
     (model / "generation_config.json").write_text(json.dumps({"do_sample": True, "temperature": 100.0}))
@@ -107,6 +144,15 @@ def test_the_models_own_recommendation_is_followed_unless_told_otherwise(dure, t
     assert wild != "01234567890123456789\n"
     for words in (["--greedy"], ["--temperature", "0"]):
         assert dure("run", model, "x", "-n", "20", *words).ok().text == "01234567890123456789\n"
+    for recommended, options, same in (({"do_sample": False, "temperature": 100.0}, [], True),
+                                       ({"repetition_penalty": 1e9, "presence_penalty": 2}, [], False),
+                                       ({"repetition_penalty": 1e9, "presence_penalty": 2}, ["--repeat-penalty", "1"], True),
+                                       ({"repetition_penalty": 1e9, "presence_penalty": 2}, ["--presence-penalty", "0"], True),
+                                       ({"do_sample": True, "temperature": 9.0, "top_k": 1}, [], True),
+                                       ({"do_sample": True, "temperature": 9.0, "min_p": 1}, [], True)):
+        (model / "generation_config.json").write_text(json.dumps(recommended))
+        told = dure("run", model, "x", "-n", "20", *options).ok().text
+        assert (told == "01234567890123456789\n") == same, recommended
 
 
 def test_kwargs_reach_the_template(dure, tmp_path):

@@ -32,7 +32,8 @@ static Buf put_bytes(const char *text, const char *const *stops, bool take_often
     dure_sampling_default(&sampling);
     sampling.stop = stops;
     assert_int_equal(events_reserve(&events, EVENTS_PER_REPLY).code, ERR_NONE);
-    assert_int_equal(reply_begin(&reply, &sampling, tokenizer, 288).code, ERR_NONE);
+    assert_int_equal(reply_begin(&reply, &sampling, &(ReplyBase){ .tokenizer = tokenizer, .vocab = 288 }).code,
+                     ERR_NONE);
     *stopped = false;
     for (const char *c = text; *c && !*stopped; c++) {
         assert_int_equal(reply_put(&reply, (unsigned char)*c, &events, stopped).code, ERR_NONE);
@@ -108,12 +109,12 @@ static void random_texts_are_cut_where_the_first_stop_string_completes(void **st
     for (int round = 0; round < 3000; round++) {
         char text[40], stop[3][5];
         const char *stops[4] = { stop[0], stop[1], stop[2], NULL };
-        for (int i = 0; i < 39; i++) text[i] = (char)('a' + (int)(philox_uniform(1, at++) * 3));
-        text[(int)(philox_uniform(1, at++) * 40)] = 0;
+        for (int i = 0; i < 39; i++) text[i] = (char)('a' + (int)(philox_uniform(1, at++, RANDOM_TOKEN) * 3));
+        text[(int)(philox_uniform(1, at++, RANDOM_TOKEN) * 40)] = 0;
         text[39] = 0;
         for (int i = 0; i < 3; i++) {
-            const int n = 1 + (int)(philox_uniform(1, at++) * 4);
-            for (int j = 0; j < n; j++) stop[i][j] = (char)('a' + (int)(philox_uniform(1, at++) * 3));
+            const int n = 1 + (int)(philox_uniform(1, at++, RANDOM_TOKEN) * 4);
+            for (int j = 0; j < n; j++) stop[i][j] = (char)('a' + (int)(philox_uniform(1, at++, RANDOM_TOKEN) * 3));
             stop[i][n] = 0;
         }
         bool found;
@@ -134,7 +135,7 @@ static void wrong_stop_strings_are_refused(void **state)
         DureSampling sampling;
         dure_sampling_default(&sampling);
         sampling.stop = wrong[i];
-        Err e = reply_begin(&reply, &sampling, tokenizer, 288);
+        Err e = reply_begin(&reply, &sampling, &(ReplyBase){ .tokenizer = tokenizer, .vocab = 288 });
         assert_int_equal(e.code, ERR_USAGE);
         assert_non_null(strstr(e.text, "stop"));
     }
