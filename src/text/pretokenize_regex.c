@@ -15,12 +15,15 @@ struct RegexRun {
     pcre2_match_data *data;
     pcre2_match_context *context; // limits, and the large stack once it was needed
     pcre2_jit_stack *stack;
+    uint64_t budget; // steps
 };
 
 enum { STACK_BYTES = 64 << 20 };
 
-// Backtracking steps of one match: patterns that explode end here, one match as long as the text does not.
-enum { STEPS = 10000000, STEPS_PER_BYTE = 100 };
+// Backtracking steps of one match: patterns that explode end here, one match as long as the text does not. A match begins with
+// few and is begun again with more; what was spent in vain is taken from the budget of the whole text.
+enum { STEPS = 10000000, STEPS_PER_BYTE = 100, FIRST_STEPS = 4000, MORE_STEPS = 16 };
+enum { BUDGET = 200000000, BUDGET_PER_BYTE = 400 };
 
 // ---- Compiling and matching ----------------------------------------------------------------------------------------
 
@@ -86,8 +89,14 @@ Err regex_run_new(RegexRun **out)
         regex_run_free(run);
         return err_memory("tokenizing");
     }
+    regex_run_begin(run, 0);
     *out = run;
     return OK;
+}
+
+void regex_run_begin(RegexRun *run, size_t text_bytes)
+{
+    run->budget = BUDGET + (uint64_t)text_bytes * BUDGET_PER_BYTE;
 }
 
 void regex_run_free(RegexRun *run)
@@ -108,21 +117,30 @@ static bool large_stack(RegexRun *run)
     return true;
 }
 
-int regex_find(const Regex *regex, RegexRun *run, Str text, size_t from, size_t *begin, size_t *end)
+static int match(const Regex *regex, RegexRun *run, Str text, size_t from)
 {
     PCRE2_SPTR subject = (PCRE2_SPTR)text.at;
     int rc = PCRE2_ERROR_JIT_STACKLIMIT;
-    size_t steps =
-        STEPS + STEPS_PER_BYTE * (text.n < UINT32_MAX / 2 / STEPS_PER_BYTE ? text.n : UINT32_MAX / 2 / STEPS_PER_BYTE);
-    pcre2_set_match_limit(run->context, (uint32_t)steps);
     if (regex->jit) {
         rc = pcre2_jit_match(regex->code, subject, text.n, from, 0, run->data, run->context);
         if (rc == PCRE2_ERROR_JIT_STACKLIMIT && large_stack(run))
             rc = pcre2_jit_match(regex->code, subject, text.n, from, 0, run->data, run->context);
     }
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc =
-            pcre2_match(regex->code, subject, text.n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, run->data, run->context);
+    if (rc != PCRE2_ERROR_JIT_STACKLIMIT) return rc;
+    return pcre2_match(regex->code, subject, text.n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, run->data, run->context);
+}
+
+int regex_find(const Regex *regex, RegexRun *run, Str text, size_t from, size_t *begin, size_t *end)
+{
+    const uint64_t wanted = STEPS + (uint64_t)STEPS_PER_BYTE * text.n, most = wanted < UINT32_MAX ? wanted : UINT32_MAX;
+    int rc;
+    for (uint64_t steps = FIRST_STEPS;; steps *= MORE_STEPS) {
+        pcre2_set_match_limit(run->context, (uint32_t)(steps < most ? steps : most));
+        rc = match(regex, run, text, from);
+        if (rc != PCRE2_ERROR_MATCHLIMIT || steps >= most) break;
+        if (run->budget < steps) return -1;
+        run->budget -= steps;
+    }
     if (rc == PCRE2_ERROR_NOMATCH) return 0;
     if (rc < 0) return -1;
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(run->data);

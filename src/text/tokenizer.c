@@ -204,6 +204,7 @@ Err tokenize(const Tokenizer *t, Str text, const TokenizeOptions *options, Ids *
     if (text.n >= UINT32_MAX) return err(ERR_LIMIT, "the text to tokenize has 4 GiB or more; cut it");
     Marked in = { .text = text };
     Err e = work_take(t, &run.work);
+    if (!e.code) regex_run_begin(run.work->regexes, text.n);
     if (!e.code && run.options->message_count) {
         e = mark_messages(&marks, text, run.options);
         in.mark = (const uint8_t *)marks.at;

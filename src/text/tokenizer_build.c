@@ -9,7 +9,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { MAX_IDS = 4000000, MAX_TEXT = 1 << 30 };
+enum {
+    MAX_IDS = 4000000,
+    MAX_TEXT = 1 << 30,
+    MAX_ADDED = 1024
+}; // added: bytes, for every place in a text may cost so much
 
 // ---- The alphabet --------------------------------------------------------------------------------------------------
 
@@ -180,16 +184,18 @@ Err tokenizer_put(Tokenizer *t, Str spelling, int64_t id, uint32_t flags)
 // The id in the file counts only for what the vocabulary lacks: where both have one, `tokenizers` takes the vocabulary's.
 Err tokenizer_add(Tokenizer *t, Added added)
 {
+    char name[48];
     if (!added.content.n) return OK;
+    if (added.content.n > MAX_ADDED)
+        return err(ERR_LIMIT, "%s: added token \"%s\" has %zu bytes; it may have %d", t->source,
+                   shown(added.content, name), added.content.n, MAX_ADDED);
     int32_t known = tokenizer_find(t, added.content);
     uint32_t flags = TOKEN_ADDED | (added.special ? TOKEN_SPECIAL | TOKEN_GUARDED : 0);
     Err e = known < 0 ? tokenizer_put(t, added.content, added.id, flags) : OK;
     if (e.code) return e;
     if (known >= 0) added.id = known;
-    if (t->tokens[added.id].flags & TOKEN_ADDED && known >= 0) {
-        char name[48];
+    if (t->tokens[added.id].flags & TOKEN_ADDED && known >= 0)
         return err(ERR_FORMAT, "%s: added token \"%s\" is given twice", t->source, shown(added.content, name));
-    }
     t->tokens[added.id].flags |= flags;
     if (t->added_count == t->added_capacity) {
         size_t capacity = t->added_capacity * 2 + 64;
@@ -381,6 +387,10 @@ static Err normalise_patterns(Tokenizer *t)
         if (!a->normalized || !t->normaliser_count) continue;
         e = normalise_all(t, (Marked){ .text = a->content }, regexes, &out, &spare);
         Str s = buf_str(&out.text);
+        char name[48];
+        if (!e.code && s.n > 4 * MAX_ADDED)
+            e = err(ERR_LIMIT, "%s: added token \"%s\" has %zu bytes behind the normaliser; it may have %d", t->source,
+                    shown(a->content, name), s.n, 4 * MAX_ADDED);
         a->pattern.at = e.code ? NULL : arena_text(&t->arena, s.at, s.n);
         a->pattern.n = s.n;
         if (!e.code && !a->pattern.at) e = err_memory("the tokenizer's added tokens");

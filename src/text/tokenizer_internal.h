@@ -52,6 +52,7 @@ Err regex_new(Regex **out, Str pattern, const char *source);
 void regex_free(Regex *regex);
 Err regex_run_new(RegexRun **out);
 void regex_run_free(RegexRun *run);
+void regex_run_begin(RegexRun *run, size_t text_bytes); // a text of so many bytes: what its matches may cost together
 // The first match at or behind `from`: 1 found, 0 none, -1 given up (limits of the engine).
 int regex_find(const Regex *regex, RegexRun *run, Str text, size_t from, size_t *begin, size_t *end);
 

@@ -4,7 +4,7 @@ import pytest
 pytestmark = pytest.mark.once
 
 
-FILES = ["tokenizer_json/bytes.json", "tokenizer_json/fallback.json", "tokenizer_json/suffix.json", "tokenizer_json/unigram.json",
+FILES = ["tokenizer_json/bytes.json", "tokenizer_json/fallback.json", "tokenizer_json/suffix.json", "tokenizer_json/unigram.json", "tokenizer_json/classes.json",
          "tokenizer_json/precompiled.json", "tokenizer_gguf/llama.json", "tokenizer_gguf/vaetki.json", "tokenizer_gguf/t5.json",
          "sentencepiece/llama", "sentencepiece/llama_old", "sentencepiece/t5"]
 
