@@ -27,7 +27,7 @@ static bool makes_characters(const uint8_t *data, size_t size)
     for (size_t i = 0; i < size; i++)
         if (data[i] == '\\' || data[i] == 0xE2) return true;
     return memmem(data, size, "%c", 2) || memmem(data, size, "c}", 2) || memmem(data, size, "format", 6) ||
-           memmem(data, size, "%", 1);
+           memmem(data, size, "translate", 9) || memmem(data, size, "%", 1);
 }
 
 static void check_ranges(const Rendered *out, bool strict)

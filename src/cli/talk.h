@@ -31,7 +31,7 @@ const char *role_at(const json_t *messages, size_t i);
 int talk_fail(Talk *talk, const char *sentence);
 void talk_say(const Talk *talk, const char *sentence); // only for people; a pipe gets answers and nothing else
 int talk_answer(Talk *talk);                           // the messages so far. Not 0: told, and nothing was appended
-void system_set(json_t *messages, const char *text); // "": none
+void system_set(json_t *messages, const char *text);   // "": none
 void talk_branches_free(Talk *talk);
 
 #endif

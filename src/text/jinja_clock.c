@@ -1,5 +1,5 @@
-// strftime_now: the caller's clock in the C locale's words, whatever the process's locale is. Directives as glibc and
-// Python have them, with '-' for no leading zero; a time without a zone prints nothing for %z and %Z, as in Python.
+// strftime_now: the caller's clock in the C locale's words, whatever the process's locale is. Directives, flags, widths and
+// modifiers as glibc and Python have them; a time without a zone prints nothing for %z and %Z, as in Python.
 #include "text/jinja_internal.h"
 
 #include <stdio.h>
@@ -36,7 +36,7 @@ typedef struct Number {
 } Number;
 
 // The numeric directives. False: `c` is none of them.
-static bool put_number(Maker *m, char c, bool plain, const struct tm *t)
+static bool put_number(Maker *m, char c, char flag, const struct tm *t)
 {
     int iso_year, week = iso_week(t, &iso_year), year = t->tm_year + 1900;
     int half = t->tm_hour % 12 ? t->tm_hour % 12 : 12, weekday = t->tm_wday;
@@ -66,8 +66,9 @@ static bool put_number(Maker *m, char c, bool plain, const struct tm *t)
     for (size_t i = 0; i < COUNT(numbers); i++) {
         char text[24];
         if (numbers[i].directive != c) continue;
-        int width = plain ? 1 : numbers[i].width;
-        snprintf(text, sizeof text, numbers[i].pad == ' ' ? "%*d" : "%0*d", width, numbers[i].value);
+        int width = flag == '-' ? 1 : c == 'Y' && flag ? 4 : numbers[i].width;
+        bool blanks = flag == '_' || (numbers[i].pad == ' ' && flag != '0');
+        snprintf(text, sizeof text, blanks ? "%*d" : "%0*d", width, numbers[i].value);
         jinja_put_str(m, text);
         return true;
     }
@@ -77,7 +78,7 @@ static bool put_number(Maker *m, char c, bool plain, const struct tm *t)
 static void put_directives(Maker *m, const char *directives, const struct tm *t, int64_t seconds);
 
 // One directive. False: unknown.
-static bool put_one(Maker *m, char c, bool plain, const struct tm *t, int64_t seconds)
+static bool put_one(Maker *m, char c, char flag, const struct tm *t, int64_t seconds)
 {
     static const char *const composed[][2] = {
         { "c", "a b e H:M:S Y" }, { "D", "m/d/y" }, { "F", "Y-m-d" }, { "r", "I:M:S p" },
@@ -126,7 +127,7 @@ static bool put_one(Maker *m, char c, bool plain, const struct tm *t, int64_t se
     case 'Z':
         return true;
     default:
-        return put_number(m, c, plain, t);
+        return put_number(m, c, flag, t);
     }
 }
 
@@ -135,8 +136,35 @@ static void put_directives(Maker *m, const char *directives, const struct tm *t,
 {
     for (; *directives; directives++) {
         bool letter = (*directives | 0x20) >= 'a' && (*directives | 0x20) <= 'z';
-        if (!letter || !put_one(m, *directives, false, t, seconds)) jinja_put(m, directives, 1, false);
+        if (!letter || !put_one(m, *directives, 0, t, seconds)) jinja_put(m, directives, 1, false);
     }
+}
+
+// A directive from behind its '%' on: flags, width, modifier, letter. False: none; *at is unchanged then.
+static bool put_directive(Maker *m, const Text *format, size_t *at, const struct tm *t, int64_t seconds)
+{
+    size_t i = *at;
+    char flag = 0;
+    bool upper = false;
+    int64_t width = 0;
+    Maker part = { .r = m->r };
+    for (; i < format->n && format->at[i] && strchr("-_0^#", format->at[i]); i++) {
+        upper |= format->at[i] == '^';
+        if (format->at[i] != '^' && format->at[i] != '#') flag = format->at[i];
+    }
+    for (; i < format->n && format->at[i] >= '0' && format->at[i] <= '9' && width < INT32_MAX; i++)
+        width = width * 10 + (format->at[i] - '0');
+    if (i < format->n && (format->at[i] == 'E' || format->at[i] == 'O')) i++; // the C locale has no other digits
+    if (i >= format->n || !put_one(&part, format->at[i], flag, t, seconds)) return false;
+    Value made = jinja_made(&part);
+    if (upper && !jinja_failed(m->r)) made = jinja_case(m->r, made.text, CASE_UPPER);
+    if (jinja_failed(m->r)) return true;
+    bool digits = made.text->n && made.text->at[0] >= '0' && made.text->at[0] <= '9';
+    for (int64_t n = made.text->chars; n < width && !jinja_failed(m->r); n++)
+        jinja_put_str(m, flag == '0' || (digits && !flag) ? "0" : " ");
+    jinja_put_text(m, made.text);
+    *at = i + 1;
+    return true;
 }
 
 Value jinja_strftime(Run *r, Value self, const Value *a, const Args *args)
@@ -153,17 +181,8 @@ Value jinja_strftime(Run *r, Value self, const Value *a, const Args *args)
     Maker m = { .r = r };
     for (size_t at = 0; at < format->n && !jinja_failed(r);) {
         size_t begin = at;
-        char c = format->at[at++];
-        bool plain = c == '%' && at + 1 < format->n && format->at[at] == '-';
-        if (c != '%' || at + plain >= format->n) {
-            jinja_put_part(&m, format, begin, at);
-            continue;
-        }
-        char directive = format->at[at + plain];
-        if (!put_one(&m, directive, plain, &t, r->now.seconds))
-            return jinja_fail(r, ERR_UNSUPPORTED,
-                              "strftime_now() does not know the directive at byte %zu of its format", begin);
-        at += 1u + plain;
+        bool directive = format->at[at++] == '%' && put_directive(&m, format, &at, &t, r->now.seconds);
+        if (!directive) jinja_put_part(&m, format, begin, at); // what is unknown stands for itself
     }
     return jinja_made(&m);
 }

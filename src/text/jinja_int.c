@@ -8,6 +8,9 @@
 #include <math.h>
 #include <stdio.h>
 
+// What a step of arithmetic on one limb and another costs, in the bytes that jinja_spend counts.
+enum { MULTIPLY_COST = 8, DIGITS_COST = 24 };
+
 enum { LIMB_BITS = 64, LIMBS_MAX = JINJA_INT_BITS / LIMB_BITS };
 static_assert(GMP_NUMB_BITS == LIMB_BITS && sizeof(mp_limb_t) == sizeof(uint64_t), "limbs are words of 64 bits");
 
@@ -184,7 +187,7 @@ static Value multiply(Run *r, const Whole *a, const Whole *b)
     if (!a->n || !b->n) return integer(0);
     if (bits_of(a) + bits_of(b) > JINJA_INT_BITS + 1) return too_big(r);
     mp_limb_t *at = limbs(r, a->n + b->n);
-    if (!at || !jinja_spend(r, a->n * b->n)) return NOTHING;
+    if (!at || !jinja_spend(r, a->n * b->n * MULTIPLY_COST)) return NOTHING;
     multiply_into(at, a->at, a->n, b->at, b->n);
     return made(r, a->negative != b->negative, at, a->n + b->n);
 }
@@ -219,7 +222,7 @@ static void divide(Run *r, const Whole *a, const Whole *b, Value *quotient, Valu
     *quotient = *rest = NOTHING;
     size_t q_n = a->n < b->n ? 1 : a->n - b->n + 1;
     mp_limb_t *q = limbs(r, q_n + 1), *m = limbs(r, b->n);
-    if (!q || !m || !jinja_spend(r, a->n * b->n)) return;
+    if (!q || !m || !jinja_spend(r, a->n * b->n * MULTIPLY_COST)) return;
     if (a->n >= b->n)
         mpn_tdiv_qr(q, m, 0, a->at, (mp_size_t)a->n, b->at, (mp_size_t)b->n);
     else if (a->n)
@@ -243,7 +246,7 @@ static Value true_divide(Run *r, const Whole *a, const Whole *b)
     if (a->n && apart > -1200) {
         size_t up = apart < 66 ? (size_t)(66 - apart) : 0, n = a->n + up / LIMB_BITS + 1, q_n = n - b->n + 1;
         mp_limb_t *top = limbs(r, n), *q = limbs(r, q_n), *m = limbs(r, b->n);
-        if (!top || !q || !m || !jinja_spend(r, n * b->n)) return NOTHING;
+        if (!top || !q || !m || !jinja_spend(r, n * b->n * MULTIPLY_COST)) return NOTHING;
         mp_limb_t *high = top + up / LIMB_BITS;
         if (up % LIMB_BITS)
             high[a->n] = mpn_lshift(high, a->at, (mp_size_t)a->n, up % LIMB_BITS);
@@ -358,7 +361,7 @@ const char *jinja_int_digits(Run *r, Value v, unsigned base)
     size_t size = bits_of(&w) / (base == 2 ? 1 : 3) + step + 2;
     mp_limb_t *left = limbs(r, w.n);
     char *text = jinja_alloc(r, size, 1);
-    if (!left || !text || !jinja_spend(r, w.n * w.n)) return NULL;
+    if (!left || !text || !jinja_spend(r, w.n * w.n * DIGITS_COST)) return NULL;
     if (w.n) mpn_copyi(left, w.at, (mp_size_t)w.n);
     size_t at = size - 1;
     for (size_t n = w.n; n;) {
@@ -390,7 +393,7 @@ Value jinja_int_parse(Run *r, const char *digits, size_t n, unsigned base, bool 
     if (!n || (bounded && n > JINJA_INT_DIGITS)) return NOTHING;
     if (size > 2 * LIMBS_MAX + 2) return too_big(r);
     mp_limb_t *at = limbs(r, size);
-    if (!at || !jinja_spend(r, size * size)) return NOTHING;
+    if (!at || !jinja_spend(r, size * size * MULTIPLY_COST)) return NOTHING;
     for (size_t i = 0; i < n;) {
         mp_limb_t unit = 1, part = 0;
         for (; i < n && unit <= UINT64_MAX / base; i++) {

@@ -24,8 +24,8 @@ KIND_TEST(is_float, v.kind == V_FLOAT)
 KIND_TEST(is_number, v.kind == V_FLOAT || jinja_is_whole(v))
 KIND_TEST(is_string, v.kind == V_TEXT)
 KIND_TEST(is_mapping, v.kind == V_DICT)
-KIND_TEST(is_callable,
-          v.kind == V_BOUND || v.kind == V_MACRO || v.kind == V_LOOP || v.kind == V_JOINER || v.kind == V_UNDEFINED)
+KIND_TEST(is_callable, v.kind == V_BOUND || v.kind == V_MACRO || v.kind == V_LOOP || v.kind == V_JOINER ||
+                           v.kind == V_UNDEFINED || (v.kind == V_BLOCKS && v.block))
 KIND_TEST(is_iterable, jinja_is_list(v) || v.kind == V_TEXT || v.kind == V_BYTES || v.kind == V_DICT ||
                            v.kind == V_UNDEFINED || v.kind == V_LOOP)
 KIND_TEST(is_escaped, v.kind == V_TEXT && v.text->safe)

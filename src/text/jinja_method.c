@@ -555,17 +555,17 @@ static Value text_format_map(Run *r, Value self, const Value *a, const Args *arg
 
 bool jinja_is_utf8(Value encoding)
 {
-    char name[8];
+    static const char *const names[] = { "utf_8", "utf8", "u8", "utf", "utf8_ucs2", "utf8_ucs4", "cp65001" };
+    char name[16];
     size_t n = 0;
-    if (encoding.kind != V_TEXT) return false;
-    for (size_t i = 0; i < encoding.text->n; i++) { // case, hyphens and underscores do not count
-        char c = encoding.text->at[i];
-        if (c == '-' || c == '_' || c == ' ') continue;
-        if (n == sizeof name) return false;
-        name[n++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    if (encoding.kind != V_TEXT || encoding.text->n > sizeof name) return false;
+    for (; n < encoding.text->n; n++) { // case does not count, and hyphens are as underscores
+        char c = encoding.text->at[n];
+        name[n] = (char)(c == '-' || c == ' ' ? '_' : c >= 'A' && c <= 'Z' ? c | 0x20 : c);
     }
-    Str s = { name, n };
-    return str_is(s, "utf8") || str_is(s, "u8") || str_is(s, "utf") || str_is(s, "cp65001");
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (str_is((Str){ name, n }, names[i])) return true;
+    return false;
 }
 
 static Value text_encode(Run *r, Value self, const Value *a, const Args *args)

@@ -267,7 +267,7 @@ static Node *parse_call_block(Parser *p)
     if (p->now.kind == T_LPAREN) parse_signature(p, n);
     n->a = jinja_parse_expression(p);
     if (n->a->kind != E_CALL && !jinja_failed(p->r)) jinja_syntax(p, "expected a call");
-    for (const Node *a = n->a->kind == E_CALL ? n->a->named : NULL; a; a = a->next)
+    for (const Node *a = n->a->kind == E_CALL ? n->a->named : NULL; a && !jinja_failed(p->r); a = a->next)
         if (str_is((Str){ a->key->at, a->key->n }, "caller")) jinja_syntax(p, "keyword argument repeated: caller");
     return check_parameters(p, function_body(p, n, end));
 }

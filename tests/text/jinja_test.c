@@ -20,12 +20,11 @@ static Err render(const char *source, const json_t *variables, Rendered *out)
     return render_limited(source, strlen(source), variables, &jinja_limits, out);
 }
 
-static void small_templates_print_what_jinja2_prints(void **state)
+static void compare_with_jinja2(const char *name, size_t count)
 {
-    (void)state;
-    json_t *context = golden_json("text/jinja", "context.json"), *cases = golden_lines("text/jinja", "cases.jsonl"), *c;
+    json_t *context = golden_json("text/jinja", "context.json"), *cases = golden_lines("text/jinja", name), *c;
     size_t i, wrong = 0;
-    assert_int_equal(json_array_size(cases), 321);
+    assert_int_equal(json_array_size(cases), count);
     json_array_foreach (cases, i, c) {
         Rendered out;
         Str source = golden_str(c, "template"), expect = golden_str(c, "expect");
@@ -39,6 +38,18 @@ static void small_templates_print_what_jinja2_prints(void **state)
     json_decref(cases);
     json_decref(context);
     assert_int_equal(wrong, 0);
+}
+
+static void small_templates_print_what_jinja2_prints(void **state)
+{
+    (void)state;
+    compare_with_jinja2("cases.jsonl", 321);
+}
+
+static void templates_of_every_corner_print_what_jinja2_prints(void **state)
+{
+    (void)state;
+    compare_with_jinja2("corners.jsonl", 1576); // tools/make_jinja_vectors.py
 }
 
 static void refuses(const char *source, const char *reason)
@@ -385,6 +396,25 @@ static void what_never_ends_or_grows_without_bound_is_stopped(void **state)
         "{{ [1] | slice(1000000000) | list }}",
         "{% for i in [[[1]]] recursive %}{{ loop([i]) }}{% endfor %}",
         "{{ '%.5000f' % 1.5 }}",
+        "{{ '%.1000000000d' % 1 }}",
+        "{{ '%*d' % (1000000000, 1) }}",
+        "{{ '{:01000000000,}'.format(1) }}",
+        "{{ '{:{}}'.format(1, 1000000000) }}",
+        "{{ range(1000000000000000000) }}",
+        "{{ 'a' * 1000000000000000000 }}",
+        "{{ 'a'.zfill(1000000000000) }}{{ 'a\tb'.expandtabs(1000000000000) }}",
+        "{{ ('a' * 1000000) | replace('a', 'b' * 1000) }}",
+        "{% set ns = namespace(s='ab') %}{% for i in range(60) %}{% set ns.s = ns.s | replace('a', ns.s) %}{% endfor "
+        "%}",
+        "{% set ns = namespace() %}{% set ns.l = [ns] %}{{ ns.l }}",
+        "{% set ns = namespace() %}{% set ns.l = {'k': [ns]} %}{{ ns | pprint }}{{ ns.l | tojson }}",
+        "{% set ns = namespace(t=(1,)) %}{% for i in range(200) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}{{ {ns.t: "
+        "1} }}",
+        "{% block a %}{{ self.a() }}{% endblock %}",
+        "{{ lipsum(1000000000) }}",
+        "{{ ('www.' ~ 'a.' * 100000) | urlize }}",
+        "{% for i in range(100000) %}{% set x = (10 ** 4200) | string %}{% endfor %}",
+        "{% for i in range(100000) %}{% set x = (7 ** 20000) * (7 ** 2000) %}{% endfor %}",
         "{% for x in range(100000) %}{{ 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' * 100 }}{% "
         "endfor %}",
     };
@@ -425,6 +455,19 @@ static void deep_nesting_ends_in_a_fault_not_in_the_stack(void **state)
         { "", "{% call a() %}" },
         { "", "{% block a %}" },
         { "", "{{" },
+        { "", "{% with a=1 %}" },
+        { "", "{% autoescape a %}" },
+        { "", "{% generation %}" },
+        { "", "{% raw %}" },
+        { "", "{#" },
+        { "{% set ", "a," },
+        { "{{ f(", "a=1," },
+        { "{{ f(", "*a," },
+        { "{% macro f(", "a," },
+        { "{{ ", "9" },
+        { "{{ 0x", "f" },
+        { "{{ ", "1," },
+        { "{{ '", "\\x" },
     };
     for (size_t i = 0; i < COUNT(units); i++) {
         Buf source = { 0 };
@@ -508,6 +551,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_templates_print_what_jinja2_prints),
+        cmocka_unit_test(templates_of_every_corner_print_what_jinja2_prints),
         cmocka_unit_test(whole_numbers_of_any_size_are_bounded),
         cmocka_unit_test(every_family_renders_byte_for_byte),
         cmocka_unit_test(smollm2_renders_byte_for_byte),
