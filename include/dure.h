@@ -249,6 +249,7 @@ typedef struct DureSampling {
     const char *const *stop; /* NULL-terminated list, or NULL; the stop string itself is not given out */
     const int32_t *stop_ids; /* [stop_id_count]: tokens that end the reply as end tokens do, even with ignore_end */
     size_t stop_id_count;
+    int logprobs;     /* -1: none; N, 0 to 20: tell the log-probability of each token and of the N likeliest */
     int ignore_end;   /* 1: end tokens are tokens like others */
     int keep_special; /* 1: special tokens appear in the text */
 } DureSampling;
@@ -257,20 +258,32 @@ enum { DURE_BIAS_MOST = 4096 };
 
 DURE_API void dure_sampling_default(DureSampling *out); /* temperature 0, everything off */
 
+/* A natural logarithm, measured of the model's own logits, before any step of sampling. */
+typedef struct DureLogprob {
+    int32_t id;
+    double logprob;
+} DureLogprob;
+
+enum { DURE_LOGPROBS_MOST = 20 };
+
 typedef enum DureEventKind {
-    DURE_EVENT_PROMPT, /* prompt tokens were read: done of total */
-    DURE_EVENT_TEXT,   /* text, whole characters */
-    DURE_EVENT_END     /* the reply is over: reason; NONE: reading, without a reply, is done */
+    DURE_EVENT_PROMPT,  /* prompt tokens were read: done of total */
+    DURE_EVENT_TEXT,    /* text, whole characters */
+    DURE_EVENT_END,     /* the reply is over: reason; NONE: reading, without a reply, is done */
+    DURE_EVENT_LOGPROBS /* of tokens that were sampled, end tokens included; their text comes later, if they have any */
 } DureEventKind;
 
 typedef enum DureReason { DURE_REASON_NONE, DURE_REASON_STOP, DURE_REASON_LENGTH, DURE_REASON_CANCELLED } DureReason;
 
+/* Events of one kind that nobody takes are joined. Pointers are valid until the next call on this session. */
 typedef struct DureEvent {
     DureEventKind kind;
     int64_t done, total; /* PROMPT */
-    const char *text;    /* TEXT: valid until the next call on this session */
+    const char *text;    /* TEXT */
     size_t n;
-    DureReason reason; /* END */
+    DureReason reason;           /* END */
+    const DureLogprob *logprobs; /* LOGPROBS: [tokens, each]: the token itself, then the likeliest in order */
+    size_t tokens, each;
 } DureEvent;
 
 typedef struct DureStats {

@@ -47,8 +47,9 @@ void interrupt_forget(void)
 
 // ---- The answer ----------------------------------------------------------------------------------------------------
 
-static void answer_event(Answer *out, Progress *progress, const DureEvent *event, const AnswerHow *how)
+static void answer_event(Answer *out, Running *running, const DureEvent *event, const AnswerHow *how)
 {
+    Progress *progress = &running->progress;
     switch (event->kind) {
     case DURE_EVENT_PROMPT:
         progress_share(progress, "reading", event->done, event->total);
@@ -57,6 +58,9 @@ static void answer_event(Answer *out, Progress *progress, const DureEvent *event
         if (how->parser) break;
         progress_clear(progress);
         answer_text(out, how, event->text, event->n);
+        break;
+    case DURE_EVENT_LOGPROBS:
+        logprobs_add(out->logprobs, running->model, event);
         break;
     case DURE_EVENT_END:
         out->reason = event->reason;
@@ -101,7 +105,7 @@ static void take_deltas(Answer *out, const AnswerHow *how, Progress *progress)
 static int answer_news(Answer *out, Running *running, const AnswerHow *how, size_t *seen, bool *news, DureError *error)
 {
     for (DureEvent event; dure_session_next(running->session, &event); *news = true)
-        answer_event(out, &running->progress, &event, how);
+        answer_event(out, running, &event, how);
     if (!how->parser) return 0;
     DureStats stats;
     dure_session_stats(running->session, &stats);
@@ -130,7 +134,7 @@ static int tokens_count(const DureSession *session, size_t *n, DureError *error)
 int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *error)
 {
     size_t seen = 0;
-    *out = (Answer){ .calls = need(json_array()) };
+    *out = (Answer){ .calls = need(json_array()), .logprobs = need(json_array()) };
     bytes_put(&out->text, "", 0);
     int code = tokens_count(running->session, &seen, error);
     if (!code) code = dure_session_start(running->session, how->sampling, error);
@@ -161,6 +165,7 @@ void answer_free(Answer *answer)
     bytes_free(&answer->partial);
     bytes_free(&answer->arguments);
     json_decref(answer->calls);
+    json_decref(answer->logprobs);
     json_decref(answer->call);
 }
 

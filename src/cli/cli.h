@@ -76,7 +76,7 @@ enum { NOT_GIVEN = -2 };
 typedef struct SamplingOptions {
     double temperature, dynatemp_range, dynatemp_exponent, top_n_sigma, top_p, min_p, typical, xtc_probability,
         xtc_threshold, repeat_penalty, frequency_penalty, presence_penalty, dry_multiplier, dry_base;
-    int64_t top_k, repeat_window, dry_allowed_length, dry_range, seed, min_tokens, max_tokens;
+    int64_t top_k, repeat_window, dry_allowed_length, dry_range, logprobs, seed, min_tokens, max_tokens;
     TextList dry_breakers;
     BiasList logit_bias;
     IdList stop_ids;
@@ -233,8 +233,9 @@ typedef struct Answer {
     Bytes text; // what is neither reasoning nor a call
     Bytes reasoning;
     bool reasoned;
-    json_t *calls; // [{"type", "function"}], arguments as text
-    Bytes partial; // a call that was cut off
+    json_t *calls;    // [{"type", "function"}], arguments as text
+    Bytes partial;    // a call that was cut off
+    json_t *logprobs; // of its tokens, as OpenAI's API has them
     DureReason reason;
     DureStats stats;
     char last;       // byte that was shown; 0: none
@@ -256,7 +257,8 @@ int sampling_from(DureSampling *out, const Options *options, const DureModel *mo
 // What was fed to the session is read and answered. SIGINT ends the answer with DURE_REASON_CANCELLED. Returns a DureCode.
 int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *error);
 void answer_free(Answer *answer);
-void size_text(char out[16], int64_t bytes); // "93.8 MiB"
+void logprobs_add(json_t *list, const DureModel *model, const DureEvent *event); // logprobs.c
+void size_text(char out[16], int64_t bytes);                                     // "93.8 MiB"
 double rate(int64_t tokens, double seconds);
 void stats_print(const Running *running, const DureStats *stats);
 const char *reason_name(DureReason reason);

@@ -14,6 +14,9 @@ static const Option run_own[] = {
     { "raw", 0, OPTION_FLAG, NULL,
       "Continue the prompt as plain text: no template, no beginning token; special tokens written in it count.",
       .offset = offsetof(RunOptions, raw) },
+    { "logprobs", 0, OPTION_INT, "N",
+      "With --json, tell the log-probability of each token of the answer, and of the N likeliest in its place.",
+      .offset = offsetof(RunOptions, common.sampling.logprobs), 0, DURE_LOGPROBS_MOST },
     { 0 },
 };
 
@@ -69,7 +72,10 @@ static int answer_json(const Answer *answer, const Running *running, const Optio
         "load_seconds", running->load_seconds, "prompt_seconds", s->prompt_seconds, "prompt_tokens_per_second",
         rate(s->prompt_tokens - s->cached_tokens, s->prompt_seconds), "reply_seconds", s->reply_seconds,
         "reply_tokens_per_second", rate(s->reply_tokens, s->reply_seconds), "seed", (json_int_t)seed);
-    char *text = object ? json_dumps(object, JSON_REAL_PRECISION(6)) : NULL;
+    if (object && o->sampling.logprobs != NOT_GIVEN &&
+        json_object_set_new(object, "logprobs", json_pack("{s:O}", "content", answer->logprobs)))
+        need(NULL);
+    char *text = object ? json_dumps(object, JSON_REAL_PRECISION(9)) : NULL;
     json_decref(object);
     if (!text) return fail("the answer is not valid UTF-8 and cannot be given as JSON");
     out_write(text, strlen(text));
@@ -126,6 +132,8 @@ static int run(Options *options)
         return usage("--raw does not cut reasoning from the answer, so --reasoning has no meaning with it");
     if (o->raw && options->kwargs) return usage("--raw has no template, so --kwargs has no meaning with it");
     if (o->raw && options->tools) return usage("--raw has no template, so --tools has no meaning with it");
+    if (options->sampling.logprobs != NOT_GIVEN && !options->json)
+        return usage("--logprobs are told with --json; give both");
     Bytes prompt;
     const char *source;
     int code = input_prompt(&prompt, options, &source);

@@ -39,6 +39,7 @@ static const struct {
     { FROM(repeat_window), TO(repeat_window), NULL },
     { FROM(dry_allowed_length), TO(dry_allowed_length), NULL },
     { FROM(dry_range), TO(dry_range), NULL },
+    { FROM(logprobs), TO(logprobs), NULL },
 };
 
 void sampling_not_given(SamplingOptions *out)

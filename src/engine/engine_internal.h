@@ -57,6 +57,11 @@ Err sampler_repetition(Sampler *sampler, const SampleAt *at);
 Err sampler_presence(Sampler *sampler, const SampleAt *at); // and frequency
 Err sampler_dry(Sampler *sampler, const SampleAt *at);
 
+// ---- logprobs.c ----------------------------------------------------------------------------------------------------
+
+// out [1 + top]: of id, then of the `top` likeliest, best first, ties by the lower id; top is at most vocab.
+void logprobs_measure(DureLogprob *out, int top, const float *logits, int64_t vocab, int32_t id);
+
 // ---- dure_model.c --------------------------------------------------------------------------------------------------
 
 enum { MODEL_ENDS_MOST = 64 };
@@ -148,22 +153,24 @@ Err model_reply_start(const DureModel *model, Str messages, const DureRenderOpti
 typedef struct Event {
     DureEventKind kind;
     int64_t done, total;
-    Buf text;
+    Buf text; // or DureLogprobs
+    size_t each;
     DureReason reason;
 } Event;
 
-// First in, first out. Events of one kind that meet in the queue become one, so a reply needs at most EVENTS_PER_REPLY.
+// First in, first out. Events of one kind and reply become one, so a reply needs at most EVENTS_PER_REPLY.
 typedef struct EventQueue {
     Event *at;
     size_t first, n, capacity;
     Buf given; // text of the last event that was taken
 } EventQueue;
 
-enum { EVENTS_PER_REPLY = 3 };
+enum { EVENTS_PER_REPLY = 4 };
 
 Err events_reserve(EventQueue *queue, size_t more);
-void events_prompt(EventQueue *queue, int64_t done, int64_t total); // these three need reserved room
+void events_prompt(EventQueue *queue, int64_t done, int64_t total); // these four need reserved room
 Err events_text(EventQueue *queue, Str text);
+Err events_logprobs(EventQueue *queue, const DureLogprob *logprobs, size_t each); // of one token
 void events_end(EventQueue *queue, DureReason reason);
 bool events_take(EventQueue *queue, DureEvent *out);
 void events_free(EventQueue *queue);

@@ -19,17 +19,20 @@ Err events_reserve(EventQueue *queue, size_t more)
     return OK;
 }
 
-// The last event if it is of this kind, else a new one. Only the very first may be taken in between, so room stays enough.
+// The event of this kind behind the last END, else a new one. Only the very first may be taken in between, so room stays enough.
 static Event *events_last(EventQueue *queue, DureEventKind kind)
 {
-    Event *last = queue->n ? &queue->at[queue->first + queue->n - 1] : NULL;
-    if (last && last->kind == kind && kind != DURE_EVENT_END) return last;
+    for (size_t i = queue->n; kind != DURE_EVENT_END && i-- > 0;) {
+        Event *event = &queue->at[queue->first + i];
+        if (event->kind == kind) return event;
+        if (event->kind == DURE_EVENT_END) break;
+    }
     assert(queue->at && queue->n < queue->capacity);
     if (queue->first + queue->n == queue->capacity) {
         memmove(queue->at, queue->at + queue->first, queue->n * sizeof *queue->at);
         queue->first = 0;
     }
-    last = &queue->at[queue->first + queue->n++];
+    Event *last = &queue->at[queue->first + queue->n++];
     *last = (Event){ .kind = kind };
     return last;
 }
@@ -49,6 +52,14 @@ Err events_text(EventQueue *queue, Str text)
     return event->text.failed ? err_memory("a reply's text") : OK;
 }
 
+Err events_logprobs(EventQueue *queue, const DureLogprob *logprobs, size_t each)
+{
+    Event *event = events_last(queue, DURE_EVENT_LOGPROBS);
+    event->each = each; // the same for all tokens of a reply
+    buf_put(&event->text, logprobs, each * sizeof *logprobs);
+    return event->text.failed ? err_memory("a reply's log-probabilities") : OK;
+}
+
 void events_end(EventQueue *queue, DureReason reason)
 {
     events_last(queue, DURE_EVENT_END)->reason = reason;
@@ -62,9 +73,14 @@ bool events_take(EventQueue *queue, DureEvent *out)
     queue->n--;
     queue->given = event->text;
     *out = (DureEvent){ .kind = event->kind, .done = event->done, .total = event->total, .reason = event->reason };
-    if (event->kind != DURE_EVENT_TEXT) return true;
-    out->text = buf_str(&queue->given).at;
-    out->n = queue->given.n;
+    if (event->kind == DURE_EVENT_TEXT) {
+        out->text = buf_str(&queue->given).at;
+        out->n = queue->given.n;
+    } else if (event->kind == DURE_EVENT_LOGPROBS) {
+        out->logprobs = (const DureLogprob *)(const void *)queue->given.at; // by malloc, and nothing else was put there
+        out->each = event->each;
+        out->tokens = queue->given.n / (event->each * sizeof *out->logprobs);
+    }
     return true;
 }
 
@@ -155,6 +171,7 @@ Err reply_begin(Reply *reply, const DureSampling *options, const ReplyBase *base
     reply->options.stop = reply->options.dry_breakers = NULL;
     reply->options.stop_ids = NULL;
     reply->options.logit_bias = NULL;
+    if (reply->options.logprobs > base->vocab) reply->options.logprobs = (int)base->vocab;
     if (base->tokenizer) reply->detokenizer = detokenizer_new(base->tokenizer, options->keep_special);
     Err e = sampler_new(&reply->sampler, options, base->vocab, base->mask);
     if (!e.code) e = stops_copy(reply, options->stop);

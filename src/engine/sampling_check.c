@@ -14,7 +14,8 @@ void dure_sampling_default(DureSampling *out)
                            .xtc_threshold = 0.1,
                            .repeat_penalty = 1,
                            .dry_base = 1.75,
-                           .dry_allowed_length = 2 };
+                           .dry_allowed_length = 2,
+                           .logprobs = -1 };
 }
 
 #define AT(field) offsetof(DureSampling, field)
@@ -53,6 +54,7 @@ static const struct {
     { "repeat_window", AT(repeat_window), false, -1, INT32_MAX, "-1 (all tokens) or more" },
     { "dry_allowed_length", AT(dry_allowed_length), false, 1, INT32_MAX, "1 or more" },
     { "dry_range", AT(dry_range), false, -1, INT32_MAX, "-1 (all tokens) or more" },
+    { "logprobs", AT(logprobs), false, -1, DURE_LOGPROBS_MOST, "from 0 to 20, or -1 (none)" },
     { "min_tokens", AT(min_tokens), true, 0, INT64_MAX, "0 (off) or more" },
     { "max_tokens", AT(max_tokens), true, 0, INT64_MAX, "0 (no bound) or more" },
 };

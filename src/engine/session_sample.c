@@ -55,6 +55,16 @@ static Err choose(DureSession *session, const float *logits, int32_t *id)
     return sampler_next(reply->sampler, &at, id);
 }
 
+// Of the token that was chosen; the sampler has seen to it that the logits are numbers.
+static Err tell_logprobs(DureSession *session, const float *logits, int32_t id)
+{
+    const int top = session->reply.options.logprobs;
+    if (top < 0) return OK;
+    DureLogprob row[1 + DURE_LOGPROBS_MOST];
+    logprobs_measure(row, top, logits, session->engine->model->recipe->vocab, id);
+    return events_logprobs(&session->events, row, (size_t)top + 1);
+}
+
 Err session_sample(DureSession *session, const float *logits)
 {
     Reply *reply = &session->reply;
@@ -65,7 +75,8 @@ Err session_sample(DureSession *session, const float *logits)
     session->stats.reply_tokens = ++reply->tokens;
     breakers_put(&reply->breakers, &id, 1);
     bool end = false, stopped = false;
-    e = ends_here(&end, session);
+    e = tell_logprobs(session, logits, id);
+    if (!e.code) e = ends_here(&end, session);
     if (!e.code && (!end || reply->options.keep_special)) e = reply_put(reply, id, &session->events, &stopped);
     if (e.code) return e;
     if (stopped || end) return reply_over(session, DURE_REASON_STOP, !stopped);

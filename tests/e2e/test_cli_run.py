@@ -1,5 +1,6 @@
 """dure run: one prompt, one answer."""
 import json
+import math
 import os
 import signal
 import subprocess
@@ -126,6 +127,23 @@ def test_biases_penalties_and_dry_hold_for_greedy_answers(dure, counter):
     penalised = dure(*words, "-n", "200", "--frequency-penalty", "2").ok().text  # the next digit's logit is 17, others' 0
     assert penalised.startswith("0123456789" * 8) and not penalised.startswith("0123456789" * 12)
     dure(*words, "--logit-bias", "70000=1").refused("logit_bias", "70000", "258", rc=2)
+
+
+def test_json_tells_log_probabilities(dure, counter, tmp_path):
+    told = dure("run", counter, "x", "--json", "-n", "3", "--logprobs", "2", "--temperature", "9", "--top-k", "1").ok().json
+    content = told["logprobs"]["content"]
+    assert [token["token"] for token in content] == ["0", "1", "2"]
+    sure = -math.log1p(258 * math.exp(-math.sqrt(288)))  # of 259 tokens one has a logit of sqrt(288), the others 0
+    for token in content:
+        assert token["bytes"] == list(token["token"].encode()) and token["id"] == ord(token["token"])
+        first, second = token["top_logprobs"]
+        assert first == {key: token[key] for key in ("token", "id", "logprob", "bytes")}
+        assert abs(token["logprob"] - sure) < 1e-6 and abs(second["logprob"] - (sure - math.sqrt(288))) < 1e-2
+        assert second["id"] == 0
+    part = dure("run", write_talker(tmp_path / "m", saying(KOREAN)), "x", "--json", "-n", "1", "--logprobs", "0").ok().json
+    assert part["logprobs"]["content"] == [{"token": "\\xed", "id": 0xed, "bytes": [0xed], "top_logprobs": [],
+                                            "logprob": part["logprobs"]["content"][0]["logprob"]}]
+    assert "logprobs" not in dure("run", counter, "x", "--json", "-n", "1").ok().json
 
 
 def test_answers_end_before_stop_ids_and_not_before_min_tokens(dure, parisian, counter):

@@ -149,12 +149,20 @@ static void events_that_nobody_takes_are_joined(void **state)
     for (int round = 0; round < 3; round++) {
         assert_int_equal(events_reserve(&queue, EVENTS_PER_REPLY).code, ERR_NONE);
         for (int i = 1; i <= 100; i++) events_prompt(&queue, i, 100);
-        for (int i = 0; i < 100; i++) assert_int_equal(events_text(&queue, str("ab")).code, ERR_NONE);
+        for (int i = 0; i < 100; i++) { // each token has both
+            const DureLogprob row[2] = { { i, -0.5 }, { i + 1, -0.25 } };
+            assert_int_equal(events_logprobs(&queue, row, 2).code, ERR_NONE);
+            assert_int_equal(events_text(&queue, str("ab")).code, ERR_NONE);
+        }
         events_end(&queue, DURE_REASON_LENGTH);
     }
     for (int round = 0; round < 3; round++) {
         assert_true(events_take(&queue, &event));
         assert_true(event.kind == DURE_EVENT_PROMPT && event.done == 100 && event.total == 100);
+        assert_true(events_take(&queue, &event));
+        assert_true(event.kind == DURE_EVENT_LOGPROBS && event.tokens == 100 && event.each == 2);
+        for (int i = 0; i < 100; i++)
+            assert_true(event.logprobs[2 * i].id == i && event.logprobs[2 * i + 1].logprob == -0.25);
         assert_true(events_take(&queue, &event));
         assert_true(event.kind == DURE_EVENT_TEXT && event.n == 200);
         assert_true(events_take(&queue, &event));

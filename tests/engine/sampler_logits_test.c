@@ -309,6 +309,48 @@ static void nothing_left_to_draw_is_a_clear_error(void **state)
     }
 }
 
+// ---- Log-probabilities ---------------------------------------------------------------------------------------------
+
+static void logprobs_equal_log_softmax_and_sum_to_at_most_one(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        float logits[VOCAB];
+        DureLogprob row[1 + VOCAB];
+        some_logits(logits, VOCAB, seed); // with ties
+        if (seed % 3 == 0) logits[5] = -INFINITY;
+        long double sum = 0;
+        for (int i = 0; i < VOCAB; i++) sum += expl((long double)logits[i]);
+        const int top = seed % 2 ? 7 : VOCAB;
+        const int32_t id = (int32_t)(uniform(seed, 1000) * VOCAB);
+        logprobs_measure(row, top, logits, VOCAB, id);
+        assert_int_equal(row[0].id, id);
+        double whole = 0;
+        for (int i = 0; i <= top; i++) {
+            const double expected = (double)((long double)logits[row[i].id] - logl(sum));
+            assert_true(row[i].logprob == expected || fabs(row[i].logprob - expected) < 1e-13);
+            if (i) whole += exp(row[i].logprob);
+            if (i < 2) continue;
+            const float before = logits[row[i - 1].id], here = logits[row[i].id];
+            assert_true(before > here || (before == here && row[i - 1].id < row[i].id));
+        }
+        assert_true(whole <= 1 + 1e-12 && (top < VOCAB || whole > 1 - 1e-12));
+        for (int i = 0; i < VOCAB; i++) assert_true(logits[i] <= logits[row[1].id]);
+    }
+}
+
+static void logprobs_of_huge_logits_are_finite(void **state)
+{
+    (void)state;
+    const float logits[4] = { INFINITY, -3e38f, 3.4028234e38f, 1 }, nothing[2] = { -INFINITY, -INFINITY };
+    DureLogprob row[3];
+    logprobs_measure(row, 2, logits, 4, 1);
+    assert_true(row[0].logprob < -1e38 && row[0].logprob > -1e39);
+    assert_true(fabs(row[1].logprob - log(0.5)) < 1e-15 && row[1].id == 0 && row[2].id == 2);
+    logprobs_measure(row, 1, nothing, 2, 1);
+    assert_true(row[0].logprob == (double)-INFINITY && row[1].id == 0);
+}
+
 // ---- Options -------------------------------------------------------------------------------------------------------
 
 static void expect_refused(const DureSampling *s, const char *name)
@@ -357,6 +399,8 @@ static void wrong_options_are_refused_by_name(void **state)
     REFUSED(dry_base, 0.9);
     REFUSED(dry_allowed_length, 0);
     REFUSED(dry_range, -2);
+    REFUSED(logprobs, -2);
+    REFUSED(logprobs, 21);
     REFUSED(min_tokens, -1);
     REFUSED(max_tokens, -1);
     DureSampling s = sampling(1);
@@ -404,6 +448,8 @@ int main(void)
         cmocka_unit_test(penalties_come_behind_the_bias),
         cmocka_unit_test(masked_tokens_are_never_drawn),
         cmocka_unit_test(nothing_left_to_draw_is_a_clear_error),
+        cmocka_unit_test(logprobs_equal_log_softmax_and_sum_to_at_most_one),
+        cmocka_unit_test(logprobs_of_huge_logits_are_finite),
         cmocka_unit_test(wrong_options_are_refused_by_name),
         cmocka_unit_test(wrong_biases_and_stop_ids_are_refused_by_name),
     };

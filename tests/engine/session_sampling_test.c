@@ -228,6 +228,74 @@ static void mask_sees_all_ids_and_its_fault_ends_the_reply(void **state)
     dure_engine_free(engine);
 }
 
+// ---- Log-probabilities ---------------------------------------------------------------------------------------------
+
+enum { REPLY = 25, TOP = 5 };
+
+typedef struct KeptRows {
+    float *at; // [REPLY, vocab]
+    size_t n;
+} KeptRows;
+
+static void keep_row(void *user, int64_t position, const float *logits, int64_t vocab)
+{
+    KeptRows *rows = user;
+    (void)position;
+    assert_true(rows->n < REPLY);
+    memcpy(rows->at + (int64_t)rows->n++ * vocab, logits, (size_t)vocab * sizeof *logits);
+}
+
+static void expect_row(const DureLogprob *row, int32_t id, const float *logits, int64_t vocab)
+{
+    double sum = 0;
+    assert_int_equal(row[0].id, id);
+    for (int64_t i = 0; i < vocab; i++) sum += exp((double)logits[i]);
+    for (int i = 0; i <= TOP; i++) assert_true(fabs(row[i].logprob - ((double)logits[row[i].id] - log(sum))) < 1e-9);
+    for (int64_t i = 0; i < vocab; i++) assert_true(logits[i] <= logits[row[1].id]);
+}
+
+static void logprobs_are_those_of_the_model_s_logits_however_tokens_are_drawn(void **state)
+{
+    (void)state;
+    DureEngine *engine = new_engine(model, NULL);
+    const int64_t vocab = model->recipe->vocab;
+    KeptRows rows = { .at = calloc((size_t)(REPLY * vocab), sizeof *rows.at) };
+    assert_non_null(rows.at);
+    for (int often = 0; often < 2; often++) { // taken at once, or all joined at the end
+        DureSession *session = asked(engine);
+        const DureBias bias = { 40, 30 };
+        DureSampling s = greedy(REPLY);
+        DureEvent event;
+        DureLogprob seen[REPLY][1 + TOP] = { 0 };
+        size_t n = 0;
+        s.temperature = 5;
+        s.logit_bias = &bias;
+        s.logit_bias_count = 1;
+        s.repeat_penalty = 3;
+        s.logprobs = TOP;
+        rows.n = 0;
+        dure_session_watch(session, &(DureWatch){ .logits = keep_row, .user = &rows });
+        start(session, &s);
+        for (int more = 1; more;) {
+            more = step(engine);
+            while ((often || !more) && dure_session_next(session, &event)) {
+                if (event.kind != DURE_EVENT_LOGPROBS) continue;
+                assert_int_equal(event.each, 1 + TOP);
+                assert_int_equal(event.tokens, often ? 1 : REPLY);
+                memcpy(seen[n], event.logprobs, event.tokens * sizeof seen[0]);
+                n += event.tokens;
+            }
+        }
+        DureIds ids = tokens_of(session);
+        assert_true(n == REPLY && rows.n == REPLY && ids.n == 3 + REPLY);
+        for (size_t i = 0; i < REPLY; i++) expect_row(seen[i], ids.at[3 + i], rows.at + (int64_t)i * vocab, vocab);
+        dure_ids_free(&ids);
+        dure_session_free(session);
+    }
+    free(rows.at);
+    dure_engine_free(engine);
+}
+
 // ---- The same answer -----------------------------------------------------------------------------------------------
 
 // Every step at work.
@@ -321,6 +389,7 @@ int main(void)
         cmocka_unit_test(bias_of_minus_infinity_is_never_sampled),
         cmocka_unit_test(wrong_sampling_leaves_the_session_as_it_was),
         cmocka_unit_test(mask_sees_all_ids_and_its_fault_ends_the_reply),
+        cmocka_unit_test(logprobs_are_those_of_the_model_s_logits_however_tokens_are_drawn),
         cmocka_unit_test(all_steps_ignore_batch_mates_and_chunks),
         cmocka_unit_test(recommendations_are_those_of_the_folder),
     };

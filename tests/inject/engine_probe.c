@@ -13,6 +13,7 @@ static const char second[] =
 static int turn(DureEngine *engine, DureSession *session, const char *messages, DureError *error)
 {
     static const char *const stops[] = { "no such text", NULL };
+    static const int32_t stop_id = 7;
     DureSampling sampling;
     DureEvent event;
     int advanced = 1;
@@ -21,6 +22,11 @@ static int turn(DureEngine *engine, DureSession *session, const char *messages, 
     sampling.temperature = 1;
     sampling.ignore_end = 1;
     sampling.stop = stops;
+    sampling.stop_ids = &stop_id;
+    sampling.stop_id_count = 1;
+    sampling.min_tokens = 2;
+    sampling.dry_multiplier = 1;
+    sampling.logprobs = 2;
     if (messages && dure_session_feed_messages(session, messages, strlen(messages), NULL, error)) return error->code;
     if (dure_session_start(session, &sampling, error)) return error->code;
     while (advanced) {
