@@ -249,6 +249,8 @@ typedef struct DureSampling {
     const char *const *stop; /* NULL-terminated list, or NULL; the stop string itself is not given out */
     const int32_t *stop_ids; /* [stop_id_count]: tokens that end the reply as end tokens do, even with ignore_end */
     size_t stop_id_count;
+    int64_t think_budget; /* most tokens of reasoning, behind which the mark that ends it is forced; -1: no bound */
+    int open;         /* DureOpen: where what was fed as tokens or text leaves the reply; after messages it is known */
     int logprobs;     /* -1: none; N, 0 to 20: tell the log-probability of each token and of the N likeliest */
     int ignore_end;   /* 1: end tokens are tokens like others */
     int keep_special; /* 1: special tokens appear in the text */

@@ -138,6 +138,7 @@ int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *
     bytes_put(&out->text, "", 0);
     int code = tokens_count(running->session, &seen, error);
     if (!code) code = dure_session_start(running->session, how->sampling, error);
+    remarks_show(&running->remarks);                     // of options that have no effect
     progress_share(&running->progress, "reading", 0, 1); // its clock starts
     for (bool cancelled = false; !code && out->reason == DURE_REASON_NONE;) {
         if (interrupted() && !cancelled) {

@@ -76,7 +76,7 @@ enum { NOT_GIVEN = -2 };
 typedef struct SamplingOptions {
     double temperature, dynatemp_range, dynatemp_exponent, top_n_sigma, top_p, min_p, typical, xtc_probability,
         xtc_threshold, repeat_penalty, frequency_penalty, presence_penalty, dry_multiplier, dry_base;
-    int64_t top_k, repeat_window, dry_allowed_length, dry_range, logprobs, seed, min_tokens, max_tokens;
+    int64_t top_k, repeat_window, dry_allowed_length, dry_range, logprobs, think_budget, seed, min_tokens, max_tokens;
     TextList dry_breakers;
     BiasList logit_bias;
     IdList stop_ids;

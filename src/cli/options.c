@@ -105,6 +105,8 @@ const Option common_options[] = {
     { "reasoning", 0, OPTION_CHOICE, "WHAT",
       "show the model's reasoning, hide it, or off: ask it not to reason. Default: auto, shown on a terminal.",
       .offset = AT(reasoning), .choices = reasoning_names, .uses = USES_REPLY },
+    { "think-budget", 0, OPTION_INT, "N", "End the model's reasoning after N tokens. Default: when the model does.",
+      .offset = AT(sampling.think_budget), 0, 1e9, .uses = USES_REPLY },
     { "tools", 0, OPTION_FILE, "FILE", "Tools that the model may call, a JSON array as OpenAI's API has it.",
       .offset = AT(tools), .uses = USES_REPLY },
     { "json", 0, OPTION_FLAG, NULL, "Print one JSON object.", .offset = AT(json), .uses = USES_JSON },

@@ -130,6 +130,8 @@ static int run(Options *options)
     if (o->raw && options->system) return usage("--raw has no messages, so --system has no meaning with it");
     if (o->raw && options->reasoning)
         return usage("--raw does not cut reasoning from the answer, so --reasoning has no meaning with it");
+    if (o->raw && options->sampling.think_budget != NOT_GIVEN)
+        return usage("--raw does not cut reasoning from the answer, so --think-budget has no meaning with it");
     if (o->raw && options->kwargs) return usage("--raw has no template, so --kwargs has no meaning with it");
     if (o->raw && options->tools) return usage("--raw has no template, so --tools has no meaning with it");
     if (options->sampling.logprobs != NOT_GIVEN && !options->json)

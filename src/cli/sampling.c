@@ -48,7 +48,7 @@ void sampling_not_given(SamplingOptions *out)
     const int64_t none = NOT_GIVEN;
     for (size_t i = 0; i < COUNT(reals); i++) memcpy((char *)out + reals[i].from, &nothing, sizeof nothing);
     for (size_t i = 0; i < COUNT(wholes); i++) memcpy((char *)out + wholes[i].from, &none, sizeof none);
-    out->seed = NOT_GIVEN;
+    out->seed = out->think_budget = NOT_GIVEN;
 }
 
 // False: the model does not say.
@@ -110,6 +110,7 @@ int sampling_from(DureSampling *out, const Options *o, const DureModel *model)
     if (o->greedy) out->temperature = 0;
     // What a model recommends is meant as its publisher's software has it: for all tokens.
     if (isnan(given->repeat_penalty) && given->repeat_window == NOT_GIVEN) out->repeat_window = -1;
+    if (given->think_budget != NOT_GIVEN) out->think_budget = given->think_budget;
     out->min_tokens = given->min_tokens;
     out->max_tokens = given->max_tokens;
     out->stop = o->stop.at;

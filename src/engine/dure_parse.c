@@ -107,7 +107,7 @@ int dure_reply_open(const DureModel *model, const char *messages, size_t n, cons
                     DureError *error)
 {
     ParserStart start;
-    Err e = model_reply_start(model, (Str){ messages, n }, options, &start);
+    Err e = model_render(model, api_str(messages, n), options, &(RenderTo){ .start = &start });
     if (!e.code) *open = (int)start;
     return api_return(error, &e);
 }

@@ -36,31 +36,21 @@ static Err render(const DureModel *model, Str messages, const DureRenderOptions 
     return e;
 }
 
-Err model_render(const DureModel *model, Str messages, const DureRenderOptions *options, Buf *text, Ids *ids)
+Err model_render(const DureModel *model, Str messages, const DureRenderOptions *options, const RenderTo *out)
 {
     static const DureRenderOptions plain = { 0 };
     Rendered rendered = { 0 };
     if (!model->chat) return model->chat_fault;
     Err e = render(model, messages, options ? options : &plain, &rendered);
-    if (!e.code && ids) {
+    if (!e.code && out->start) *out->start = reply_start(chat_reply_form(model->chat), &rendered);
+    if (!e.code && out->ids) {
         const TokenizeOptions tokens = { .messages = rendered.messages, .message_count = rendered.message_count };
-        e = tokenize(model->tokenizer, buf_str(&rendered.text), &tokens, ids);
+        e = tokenize(model->tokenizer, buf_str(&rendered.text), &tokens, out->ids);
     }
-    if (!e.code && text) {
-        *text = rendered.text;
+    if (!e.code && out->text) {
+        *out->text = rendered.text;
         rendered.text = (Buf){ 0 };
     }
-    rendered_free(&rendered);
-    return e;
-}
-
-Err model_reply_start(const DureModel *model, Str messages, const DureRenderOptions *options, ParserStart *out)
-{
-    static const DureRenderOptions plain = { 0 };
-    Rendered rendered = { 0 };
-    if (!model->chat) return model->chat_fault;
-    Err e = render(model, messages, options ? options : &plain, &rendered);
-    if (!e.code) *out = reply_start(chat_reply_form(model->chat), &rendered);
     rendered_free(&rendered);
     return e;
 }
@@ -94,7 +84,8 @@ int dure_render(const DureModel *model, const char *messages, size_t n, const Du
 {
     Buf rendered = { 0 };
     Ids tokens = { 0 };
-    Err e = model_render(model, api_str(messages, n), options, text ? &rendered : NULL, ids ? &tokens : NULL);
+    Err e = model_render(model, api_str(messages, n), options,
+                         &(RenderTo){ .text = text ? &rendered : NULL, .ids = ids ? &tokens : NULL });
     if (!e.code && text && api_text(text, &rendered, OK, error)) {
         ids_free(&tokens);
         return DURE_MEMORY;

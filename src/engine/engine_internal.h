@@ -143,10 +143,30 @@ Err inspect_sizes(JsonMaker *m, json_t *top, const DureModel *model, const DureE
 // ---- dure_text.c ---------------------------------------------------------------------------------------------------
 
 Err model_tokenize(const DureModel *model, Str text, int flags, Ids *out);
-// Either of text and ids may be NULL; both start empty and are the caller's also on failure.
-Err model_render(const DureModel *model, Str messages, const DureRenderOptions *options, Buf *text, Ids *ids);
+// What is wanted of a rendering, each may be NULL: text and ids start empty and are the caller's also on failure.
+typedef struct RenderTo {
+    Buf *text;
+    Ids *ids;
+    ParserStart *start; // where the prompt leaves the reply
+} RenderTo;
 
-Err model_reply_start(const DureModel *model, Str messages, const DureRenderOptions *options, ParserStart *out);
+Err model_render(const DureModel *model, Str messages, const DureRenderOptions *options, const RenderTo *out);
+
+// ---- thought.c: the budget of reasoning ----------------------------------------------------------------------------
+
+typedef struct Thought {
+    Parser *parser; // knows what is reasoning; NULL: no budget
+    int64_t left;   // tokens of reasoning that may still come
+    Ids close;      // the mark that ends reasoning
+    size_t forced;  // how many of these were given; 0: the mark is not being given
+    bool closed;    // it was given, and reasoning has not ended since
+} Thought;
+
+// budget < 0: none. A model whose replies have no reasoning is told once per engine.
+Err thought_begin(Thought *thought, DureEngine *engine, ParserStart start, int64_t budget);
+bool thought_forces(Thought *thought, int32_t *id); // the next token must be this
+Err thought_put(Thought *thought, int32_t id);      // the next token is this
+void thought_free(Thought *thought);
 
 // ---- reply.c: from sampled tokens to events ------------------------------------------------------------------------
 
@@ -199,7 +219,8 @@ typedef struct Reply {
     Buf held; // text that may yet turn out to begin a stop string
     int64_t tokens;
     Breakers breakers; // kept while DRY is on
-    int32_t *forbid;   // [MODEL_ENDS_MOST + stop_id_count]: room for what ends a reply; NULL without min_tokens
+    Thought thought;
+    int32_t *forbid; // [MODEL_ENDS_MOST + stop_id_count]: room for what ends a reply; NULL without min_tokens
 } Reply;
 
 // What a reply is made with; tokenizer may be NULL when there are no strings in the options.
@@ -238,7 +259,8 @@ struct DureSession {
     SessionState state;
     atomic_bool cancel;
     Reply reply;
-    LogitMask mask; // of its replies; NULL: none
+    LogitMask mask;   // of its replies; NULL: none
+    ParserStart open; // where what was fed leaves the reply
     EventQueue events;
     DureStats stats;
     DureWatch watch; // all NULL: off
@@ -269,6 +291,7 @@ struct DureEngine {
     BatchRow *rows; // [most_rows]
     float *logits;  // [vocab]: a row that the sampler may change
     DureSession *first, *last;
+    bool told_thoughtless; // that a budget of reasoning has no effect
 };
 
 Err engine_step(DureEngine *engine, int *advanced);

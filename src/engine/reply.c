@@ -219,6 +219,7 @@ void reply_free(Reply *reply)
     free(reply->stop_ids);
     free(reply->forbid);
     breakers_free(&reply->breakers);
+    thought_free(&reply->thought);
     buf_free(&reply->held);
     buf_free(&reply->detokenizer.long_run); // a stop string leaves it without its end
     *reply = (Reply){ 0 };

@@ -15,6 +15,7 @@ void dure_sampling_default(DureSampling *out)
                            .repeat_penalty = 1,
                            .dry_base = 1.75,
                            .dry_allowed_length = 2,
+                           .think_budget = -1,
                            .logprobs = -1 };
 }
 
@@ -55,6 +56,8 @@ static const struct {
     { "dry_allowed_length", AT(dry_allowed_length), false, 1, INT32_MAX, "1 or more" },
     { "dry_range", AT(dry_range), false, -1, INT32_MAX, "-1 (all tokens) or more" },
     { "logprobs", AT(logprobs), false, -1, DURE_LOGPROBS_MOST, "from 0 to 20, or -1 (none)" },
+    { "open", AT(open), false, DURE_OPEN_START, DURE_OPEN_CONTENT, "a DureOpen" },
+    { "think_budget", AT(think_budget), true, -1, INT64_MAX, "0 or more, or -1 (no bound)" },
     { "min_tokens", AT(min_tokens), true, 0, INT64_MAX, "0 (off) or more" },
     { "max_tokens", AT(max_tokens), true, 0, INT64_MAX, "0 (no bound) or more" },
 };

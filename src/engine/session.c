@@ -107,6 +107,7 @@ static Err session_copy(DureSession *copy, DureSession *session)
 {
     const size_t bytes = session->tokens.n * sizeof *session->tokens.at;
     copy->turn_end = session->turn_end;
+    copy->open = session->open;
     if (bytes) {
         copy->tokens.at = malloc(bytes);
         if (!copy->tokens.at) return err_memory("a session's tokens");
@@ -134,6 +135,8 @@ int dure_session_fork(DureSession **out, DureSession *session, DureError *error)
 
 static void reply_end(DureSession *session)
 {
+    const Thought *thought = &session->reply.thought;
+    if (thought->parser) session->open = parser_thinks(thought->parser) ? PARSER_REASONING : PARSER_CONTENT;
     if (session->reply.sampler)
         ledger_give(&session->engine->ledger, LEDGER_WORK, sampler_bytes(session->engine->model->recipe->vocab));
     reply_free(&session->reply);
@@ -181,7 +184,10 @@ static Err feed_tokens(DureSession *session, const int32_t *ids, size_t n)
     if (!e.code) e = tokens_check(session, ids, n, session->tokens.n);
     const size_t before = session->tokens.n;
     for (size_t i = 0; i < n && !e.code; i++) e = ids_put(&session->tokens, ids[i]);
-    if (e.code) session->tokens.n = before;
+    if (e.code)
+        session->tokens.n = before;
+    else if (n)
+        session->open = PARSER_START;
     return e;
 }
 
@@ -219,7 +225,7 @@ static Err turn_end_of(int64_t *out, const DureModel *model, Str messages, const
     *out = (int64_t)ids->n - 1;
     if (ended.no_generation_prompt) return OK;
     ended.no_generation_prompt = 1;
-    Err e = model_render(model, messages, &ended, NULL, &turn);
+    Err e = model_render(model, messages, &ended, &(RenderTo){ .ids = &turn });
     const int64_t common = (int64_t)common_prefix(&turn, ids);
     if (!e.code && common && common < *out) *out = common;
     ids_free(&turn);
@@ -230,9 +236,10 @@ static Err feed_messages(DureSession *session, Str messages, const DureRenderOpt
 {
     const DureModel *model = session->engine->model;
     int64_t turn_end = 0;
+    ParserStart open = PARSER_START;
     Ids ids = { 0 };
     Err e = must_be_idle(session);
-    if (!e.code) e = model_render(model, messages, options, NULL, &ids);
+    if (!e.code) e = model_render(model, messages, options, &(RenderTo){ .ids = &ids, .start = &open });
     if (!e.code && !ids.n) e = err(ERR_USAGE, "messages: the template makes no tokens of them");
     if (!e.code) e = tokens_check(session, ids.at, ids.n, 0);
     if (!e.code) e = turn_end_of(&turn_end, model, messages, options, &ids);
@@ -248,6 +255,7 @@ static Err feed_messages(DureSession *session, Str messages, const DureRenderOpt
     ids_free(&session->tokens);
     session->tokens = ids;
     session->turn_end = turn_end;
+    session->open = open;
     return OK;
 }
 
@@ -266,6 +274,7 @@ int dure_session_reset(DureSession *session, DureError *error)
         session_unmark(session, -1);
         session->tokens.n = 0;
         session->turn_end = 0;
+        session->open = PARSER_START;
     }
     return api_return(error, &e);
 }
@@ -294,6 +303,11 @@ static Err sampling_begin(DureSession *session, const DureSampling *sampling)
                              .ids = session->tokens.at,
                              .n = session->tokens.n };
     e = reply_begin(&session->reply, sampling, &base);
+    if (!e.code) {
+        const ParserStart open = sampling->open ? (ParserStart)sampling->open : session->open;
+        e = thought_begin(&session->reply.thought, engine, open, sampling->think_budget);
+        if (e.code) reply_free(&session->reply);
+    }
     if (e.code) ledger_give(&engine->ledger, LEDGER_WORK, sampler_bytes(vocab));
     return e;
 }

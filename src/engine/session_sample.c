@@ -52,6 +52,7 @@ static Err choose(DureSession *session, const float *logits, int32_t *id)
     if (e.code) return e;
     at.ids = session->tokens.at; // forbid_ends may move them
     memcpy(engine->logits, logits, (size_t)engine->model->recipe->vocab * sizeof *logits);
+    if (thought_forces(&reply->thought, id)) return sampler_check(reply->sampler, &at);
     return sampler_next(reply->sampler, &at, id);
 }
 
@@ -75,7 +76,8 @@ Err session_sample(DureSession *session, const float *logits)
     session->stats.reply_tokens = ++reply->tokens;
     breakers_put(&reply->breakers, &id, 1);
     bool end = false, stopped = false;
-    e = tell_logprobs(session, logits, id);
+    e = thought_put(&reply->thought, id);
+    if (!e.code) e = tell_logprobs(session, logits, id);
     if (!e.code) e = ends_here(&end, session);
     if (!e.code && (!end || reply->options.keep_special)) e = reply_put(reply, id, &session->events, &stopped);
     if (e.code) return e;

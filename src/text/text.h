@@ -192,6 +192,7 @@ Err parser_end(Parser *parser, bool stopped);
 typedef enum ReplyFinish { FINISH_LENGTH, FINISH_STOP, FINISH_CALLS } ReplyFinish;
 ReplyFinish parser_finish(const Parser *parser); // after parser_end
 bool parser_over(const Parser *parser);          // an end token, an end mark or a stop string was read
+bool parser_thinks(const Parser *parser);        // what is read now is reasoning
 
 typedef enum DeltaKind {
     DELTA_REASONING, // text; empty when reasoning begins

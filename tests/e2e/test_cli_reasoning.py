@@ -92,6 +92,26 @@ def test_a_stop_string_ends_the_answer_before_it(dure, thinker):
     assert told["text"] == "O" and told["reasoning_content"] == "hm" and told["finish_reason"] == "stop"
 
 
+def test_a_budget_ends_the_reasoning_and_the_answer_follows(dure, thinker, switched, caller):
+    for model in (thinker, switched):
+        for budget, reasoning in ((0, ""), (1, "h"), (2, "hm"), (9, "hm")):
+            told = dure("run", model, "?", "--think-budget", budget, "--json").ok()
+            answer = told.json
+            assert (answer["reasoning_content"], answer["text"], answer["finish_reason"]) == (reasoning, "Ok.", "stop"), budget
+            assert not told.err
+    assert dure("chat", thinker, "--think-budget", "1", "--reasoning", "show", stdin="?\n").ok().text == "h\n\nOk.\n"
+    assert dure("run", switched, "?", "--think-budget", "0", "--reasoning", "off").ok().text == "Ok.\n"
+
+
+def test_where_replies_have_no_reasoning_a_budget_says_that_it_has_no_effect(dure, tmp_path):
+    model = write_talker(tmp_path / "plain", chain("\n", "O", "k", END))
+    told = dure("run", model, "?", "--think-budget", "5").ok()
+    assert told.text == "Ok\n" and "no effect" in told.message and told.message.count("\n") == 1
+    assert not dure("run", model, "?", "--think-budget", "5", "--quiet").ok().err
+    talk = dure("chat", model, "--think-budget", "5", stdin="a\nb\n").ok()
+    assert talk.text == "Ok\nOk\n" and talk.message.count("no effect") == 1
+
+
 def test_plain_text_is_not_cut(dure, thinker):
     assert dure("run", thinker, "--raw", stdin="\n").ok().text == "<think>hm</think>Ok.\n"
     dure("run", thinker, "--raw", "--reasoning", "hide", stdin="\n").refused("--raw", "--reasoning", rc=2)

@@ -12,6 +12,10 @@ def probe(root, tmp_path):
         (folder / name).symlink_to(root / "tests/golden/exaone_moe/launch_resaved" / name)
     for path in (root / "fuzz/model_folder").iterdir():
         (folder / path.name).symlink_to(path)
+    template = folder / "chat_template.jinja"  # with the mark that ends reasoning, for the budget
+    text = template.read_text() + "{# </think> #}"
+    template.unlink()
+    template.write_text(text)
     return {"args": (folder,), "program": root / "build/release/inject_engine_probe"}
 
 

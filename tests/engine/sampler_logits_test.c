@@ -401,6 +401,8 @@ static void wrong_options_are_refused_by_name(void **state)
     REFUSED(dry_range, -2);
     REFUSED(logprobs, -2);
     REFUSED(logprobs, 21);
+    REFUSED(think_budget, -2);
+    REFUSED(open, 3);
     REFUSED(min_tokens, -1);
     REFUSED(max_tokens, -1);
     DureSampling s = sampling(1);

@@ -27,6 +27,7 @@ static int turn(DureEngine *engine, DureSession *session, const char *messages, 
     sampling.min_tokens = 2;
     sampling.dry_multiplier = 1;
     sampling.logprobs = 2;
+    sampling.think_budget = 1;
     if (messages && dure_session_feed_messages(session, messages, strlen(messages), NULL, error)) return error->code;
     if (dure_session_start(session, &sampling, error)) return error->code;
     while (advanced) {

@@ -152,4 +152,9 @@ static void solar_end(Parser *p)
     leave_call(p);
 }
 
-const ReplyMachine machine_solar = { solar_begin, solar_text, solar_mark, solar_end };
+static bool solar_thinks(const Parser *p)
+{
+    return p->state == STATE_REASONING;
+}
+
+const ReplyMachine machine_solar = { solar_begin, solar_text, solar_mark, solar_end, solar_thinks };

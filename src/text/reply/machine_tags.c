@@ -190,4 +190,9 @@ static void tags_end(Parser *p)
     parser_partial(p, buf_str(&p->call));
 }
 
-const ReplyMachine machine_tags = { tags_begin, tags_text, tags_mark, tags_end };
+static bool tags_thinks(const Parser *p)
+{
+    return p->state == STATE_THOUGHT || p->state == STATE_REASONING;
+}
+
+const ReplyMachine machine_tags = { tags_begin, tags_text, tags_mark, tags_end, tags_thinks };

@@ -107,7 +107,12 @@ static void turns_end(Parser *p)
     if (p->state == STATE_BETWEEN && p->turn_ended) p->stopped = true; // a turn was closed, and no other one opened
 }
 
-const ReplyMachine machine_turns = { turns_begin, turns_text, turns_mark, turns_end };
+static bool turns_thinks(const Parser *p)
+{
+    return p->state == STATE_REASONING;
+}
+
+const ReplyMachine machine_turns = { turns_begin, turns_text, turns_mark, turns_end, turns_thinks };
 
 // ---- Ends that are none --------------------------------------------------------------------------------------------
 

@@ -370,6 +370,11 @@ ReplyFinish parser_finish(const Parser *p)
     return p->calls ? FINISH_CALLS : FINISH_STOP;
 }
 
+bool parser_thinks(const Parser *p)
+{
+    return !p->over && p->form->machine->thinks(p);
+}
+
 bool parser_over(const Parser *p)
 {
     return p->over;

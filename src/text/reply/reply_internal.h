@@ -64,7 +64,8 @@ typedef struct ReplyMachine {
     void (*begin)(Parser *p, ParserStart start);
     void (*text)(Parser *p, Str text); // not empty, whole characters
     void (*mark)(Parser *p, const Mark *mark);
-    void (*end)(Parser *p); // nothing follows
+    void (*end)(Parser *p);          // nothing follows
+    bool (*thinks)(const Parser *p); // what is read now is reasoning
 } ReplyMachine;
 
 extern const ReplyMachine machine_tags, machine_solar, machine_turns;
