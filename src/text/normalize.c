@@ -221,6 +221,7 @@ Err normalise_replace(const Normaliser *self, Marked in, RegexRun *regexes, Mark
             utf8_next(in.text.at, in.text.n, &from);
             continue;
         }
+        if (!begin && end && !self->with.n && !out->text.n) out->cut = true;
         copy(in, done, begin, out);
         marked_fill(out, self->with.at, self->with.n, any_mark(in, begin, end));
         from = done = end;
@@ -251,6 +252,7 @@ Err normalise_strip(const Normaliser *self, Marked in, RegexRun *regexes, Marked
         end = at;
     }
     if (!found) begin = self->left ? in.text.n : 0, end = self->left ? in.text.n : 0;
+    out->cut = self->left && begin;
     copy(in, self->left ? begin : 0, self->right ? end : in.text.n, out);
     return written(out);
 }
@@ -262,6 +264,7 @@ Err normalise_strip_accents(const Normaliser *self, Marked in, RegexRun *regexes
     for (size_t at = 0; at < in.text.n;) {
         size_t before = at;
         if (!(flags_of(utf8_next(in.text.at, in.text.n, &at)) & UNICODE_ACCENT)) continue;
+        out->cut = out->cut || !before;
         copy(in, done, before, out);
         done = at;
     }
@@ -301,11 +304,15 @@ Err normalise_all(const Tokenizer *t, Marked in, RegexRun *regexes, MarkedBuf *o
 {
     out->marked = spare->marked = in.mark != NULL;
     Err e = OK;
+    bool cut = false;
     for (size_t i = 0; i < t->normaliser_count && !e.code; i++) {
         MarkedBuf *to = (t->normaliser_count - i) % 2 ? out : spare; // the last one writes to *out
         to->text.n = to->mark.n = 0;
+        to->cut = false;
         e = t->normalisers[i].run(&t->normalisers[i], in, regexes, to);
         in = marked_view(to);
+        cut = cut || to->cut;
     }
+    out->cut = cut;
     return e;
 }

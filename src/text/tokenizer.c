@@ -77,7 +77,7 @@ static bool encode_between(Run *run, Marked text)
     run->err = normalise_all(run->t, text, run->work->regexes, &run->work->normal, &run->work->spare);
     if (run->err.code) return false;
     Marked normal = marked_view(&run->work->normal);
-    if (run->text_begin) run->text_begin = normal.text.at;
+    if (run->text_begin) run->text_begin = run->work->normal.cut ? NULL : normal.text.at;
     return encode_normalised(run, normal);
 }
 

@@ -67,6 +67,7 @@ typedef struct Marked {
 typedef struct MarkedBuf {
     Buf text, mark;
     bool marked; // whether `mark` is kept
+    bool cut;    // what stood at the start of the text is gone: nothing in it is at the start any more
 } MarkedBuf;
 
 void marked_put(MarkedBuf *out, const char *at, size_t n, const uint8_t *mark); // mark NULL: zeros

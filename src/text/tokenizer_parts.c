@@ -364,6 +364,13 @@ static Err put_ids(Tokenizer *t, int32_t **at, size_t *n, bool front, const int3
     return OK;
 }
 
+// One after another they would add around what the first has added, each in a way of its own.
+static Err adds_once(const Tokenizer *t, const Document *d)
+{
+    if (!t->first_count && !t->last_count) return OK;
+    return err(ERR_UNSUPPORTED, "%s: post_processor: a second one that adds tokens is not supported", d->source);
+}
+
 static Err known_id(const Tokenizer *t, const Document *d, uint32_t node, int32_t *out)
 {
     int64_t id;
@@ -422,6 +429,7 @@ static Err read_template(Tokenizer *t, const Document *d, uint32_t node)
             return err(ERR_FORMAT, "%s: TemplateProcessing: single holds what is neither token nor sequence",
                        d->source);
     }
+    if (!e.code) e = adds_once(t, d);
     if (!e.code && texts != 1)
         return err(ERR_UNSUPPORTED, "%s: TemplateProcessing: single must hold the text once", d->source);
     if (!e.code) e = put_ids(t, &t->first, &t->first_count, true, first, first_n);
@@ -433,10 +441,11 @@ static Err read_template(Tokenizer *t, const Document *d, uint32_t node)
 static Err read_cls_sep(Tokenizer *t, const Document *d, uint32_t node)
 {
     static const char *const keys[] = { "cls", "sep" };
-    for (int i = 0; i < 2; i++) {
+    Err e = adds_once(t, d);
+    for (int i = 0; i < 2 && !e.code; i++) {
         uint32_t pair;
         int32_t id;
-        Err e = document_field(d, node, keys[i], &pair);
+        e = document_field(d, node, keys[i], &pair);
         if (e.code) return e;
         if (pair == NO_NODE || node_kind(d, pair) != NODE_ARRAY || d->nodes[pair].after != pair + 3)
             return err(ERR_FORMAT, "%s: post_processor: %s must be a text and an id", d->source, keys[i]);
@@ -444,9 +453,8 @@ static Err read_cls_sep(Tokenizer *t, const Document *d, uint32_t node)
         if (!e.code)
             e = i ? put_ids(t, &t->last, &t->last_count, false, &id, 1)
                   : put_ids(t, &t->first, &t->first_count, true, &id, 1);
-        if (e.code) return e;
     }
-    return OK;
+    return e;
 }
 
 static Err read_nothing(Tokenizer *t, const Document *d, uint32_t node)

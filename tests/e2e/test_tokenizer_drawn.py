@@ -27,7 +27,7 @@ def drawn_normaliser(draw):
     made = [lambda: normalizers.NFC(), lambda: normalizers.NFD(), lambda: normalizers.NFKC(), lambda: normalizers.NFKD(), lambda: normalizers.Lowercase(),
             lambda: normalizers.Strip(one((True, False)), one((True, False))), lambda: normalizers.StripAccents(),
             lambda: normalizers.Prepend(one(("▁", "ab", " "))), lambda: normalizers.Replace(one(STRINGS), one(("", "x", "▁", "가나", " "))),
-            lambda: normalizers.Replace(Regex(one(PATTERNS[:13])), one(("", "x", "▁", " a")))]
+            lambda: normalizers.Replace(Regex(one(PATTERNS[:7])), one(("", "x", "▁", " a")))]
     parts = [one(made)() for _ in range(one((0, 0, 1, 1, 2, 3)))]
     return parts[0] if len(parts) == 1 else normalizers.Sequence(parts) if parts else None
 
@@ -51,6 +51,14 @@ def drawn_decoder(draw, byte_level):
                         decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]),
                         decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", draw.randrange(3), draw.randrange(3))]),
                         decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])))
+
+
+def drawn_processor(draw, a, b):
+    single = draw.choice((["A", "$A"], ["$A", "B"], ["A", "$A", "B"], ["A", "B", "$A"], ["$A"], ["$A", "B", "A"]))
+    names = [{"A": a[0], "B": b[0]}.get(part, part) for part in single]
+    template = processors.TemplateProcessing(single=names, pair=names + ["$B"], special_tokens=list(dict.fromkeys((a, b))))
+    return draw.choice((template, template, template, processors.RobertaProcessing(b, a), processors.BertProcessing(b, a), processors.ByteLevel(),
+                        processors.Sequence([processors.ByteLevel(trim_offsets=False), template])))
 
 
 def drawn(draw):
@@ -83,10 +91,7 @@ def drawn(draw):
     marks = {token.content: i for i, token in t.get_added_tokens_decoder().items()}
     if marks and flag():
         a, b = (draw.choice(sorted(marks)) for _ in range(2))
-        single = draw.choice((["A", "$A"], ["$A", "B"], ["A", "$A", "B"], ["A", "B", "$A"], ["$A"], ["$A", "B", "A"]))
-        pair = single + ["$B"]
-        names = lambda parts: [a if p == "A" else b if p == "B" else p for p in parts]
-        t.post_processor = processors.TemplateProcessing(single=names(single), pair=names(pair), special_tokens=[(m, marks[m]) for m in dict.fromkeys((a, b))])
+        t.post_processor = drawn_processor(draw, (a, marks[a]), (b, marks[b]))
     return t
 
 

@@ -490,6 +490,50 @@ static void a_file_that_cannot_work_is_refused_by_name(void **state)
         { "{" MODEL ",\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Odd\",\"pattern\":{\"Regex\":\"a\"}}}",
           "behavior \"Odd\"" },
         { "{" MODEL ",\"added_tokens\":[{\"id\":9}]}", "content is missing" },
+        { "{" MODEL ",\"normalizer\":7}", "normalizer must be an object or null" },
+        { "{" MODEL ",\"normalizer\":{}}", "type is missing" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"Sequence\"}}", "normalizers must be a list" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"Strip\",\"strip_left\":1}}", "strip_left must be true or false" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"Replace\",\"content\":\"\",\"pattern\":1}}", "pattern must be" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"Replace\",\"content\":\"\",\"pattern\":{\"String\":\"\"}}}",
+          "an empty pattern" },
+        { "{" MODEL ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"ab\"}}", "must be one character" },
+        { "{" MODEL ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"a\",\"prepend_scheme\":\"x\"}}",
+          "unknown prepend_scheme" },
+        { "{" MODEL ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\"},{\"type\":"
+          "\"Digits\"}]}}",
+          "behind ByteLevel" },
+        { "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\"}}", "needs a list single" },
+        { "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[],\"special_tokens\":{}}}",
+          "the text once" },
+        { "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[7],\"special_tokens\":{}}}",
+          "neither token nor sequence" },
+        { "{" MODEL
+          ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],"
+          "\"special_tokens\":{}}}",
+          "lacks the ids of \"x\"" },
+        { "{" MODEL ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":"
+          "\"\\u0000\"}}],\"special_tokens\":{}}}",
+          "odd name" },
+        { "{" MODEL ",\"post_processor\":{\"type\":\"BertProcessing\",\"cls\":[\"a\",0]}}", "sep must be" },
+        { "{" MODEL ",\"post_processor\":{\"type\":\"RobertaProcessing\",\"cls\":[\"a\",9]}}", "lacks" },
+        { "{" MODEL ",\"decoder\":[]}", "decoder must be an object or null" },
+        { "{" MODEL ",\"decoder\":{}}", "type is missing" },
+        { "{" MODEL ",\"decoder\":{\"type\":\"Sequence\"}}", "decoders must be a list" },
+        { "{" MODEL ",\"decoder\":{\"type\":\"Replace\",\"content\":\"\"}}", "needs a pattern" },
+        { "{" MODEL ",\"decoder\":{\"type\":\"Replace\",\"content\":\"\",\"pattern\":{\"Regex\":\"a\"}}}",
+          "Replace of a regex" },
+        { "{" MODEL ",\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}}",
+          "Strip before Fuse" },
+        { "{" MODEL ",\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},{\"type\":\"Strip\","
+          "\"content\":\" \",\"start\":-1,\"stop\":0}]}}",
+          "the counts start and stop" },
+        { "{" MODEL ",\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},{\"type\":\"Strip\","
+          "\"content\":\"ab\",\"start\":1,\"stop\":0}]}}",
+          "must be one character" },
+        { "{" MODEL ",\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},{\"type\":"
+          "\"ByteFallback\"}]}}",
+          "ByteFallback behind Fuse" },
         { "{" MODEL ",\"added_tokens\":[{\"id\":1,\"content\":\"x\"}]}", "id 1 is given to two tokens" },
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
