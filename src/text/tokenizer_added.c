@@ -133,7 +133,10 @@ Match matcher_next(const Tokenizer *t, const Matcher *m, Marked text, const Toke
             if (begin < taken) begin = taken;
         }
         if (a->rstrip) end = blanks_behind(s, end);
-        if (begin >= end) continue; // blanks that the token before has taken already
+        if (begin >= end) { // blanks that the token before has taken already
+            at = next - 1;
+            continue;
+        }
         return (Match){ a, begin, end, next };
     }
     return (Match){ .begin = s.n, .end = s.n, .next = s.n };

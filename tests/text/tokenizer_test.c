@@ -429,9 +429,28 @@ static void what_is_quite_simple_is_simple_in_the_table(void **state)
     }
 }
 
-// ---- Refusals ------------------------------------------------------------------------------------------------------
-
 #define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}"
+
+static void a_token_whose_blanks_are_taken_is_none(void **state)
+{
+    (void)state;
+    Tokenizer *t;
+    Err e = tokenizer_from_json(&t,
+                                str("{" MODEL ",\"added_tokens\":["
+                                    "{\"id\":5,\"content\":\"the\",\"lstrip\":true,\"rstrip\":true},"
+                                    "{\"id\":6,\"content\":\"   \",\"lstrip\":true},"
+                                    "{\"id\":7,\"content\":\" the\"}]}"),
+                                "x");
+    assert_int_equal(e.code, 0);
+    Ids ids = encode(t, "the   the", NULL);
+    static const int32_t want[] = { 5, 5 };
+    assert_int_equal(ids.n, COUNT(want));
+    assert_memory_equal(ids.at, want, sizeof want);
+    ids_free(&ids);
+    tokenizer_free(t);
+}
+
+// ---- Refusals ------------------------------------------------------------------------------------------------------
 
 static void a_file_that_cannot_work_is_refused_by_name(void **state)
 {
@@ -696,6 +715,7 @@ int main(void)
         cmocka_unit_test(a_long_pre_token_comes_back_whole),
         cmocka_unit_test(cutting_where_no_merge_crosses_changes_no_ids),
         cmocka_unit_test(what_is_quite_simple_is_simple_in_the_table),
+        cmocka_unit_test(a_token_whose_blanks_are_taken_is_none),
         cmocka_unit_test(a_file_that_cannot_work_is_refused_by_name),
         cmocka_unit_test(gguf_metadata_makes_a_tokenizer),
         cmocka_unit_test(padding_of_a_gguf_unigram_model_is_no_token_of_texts),
