@@ -161,6 +161,19 @@ static size_t symbols_of_bytes(const Tokenizer *t, Str piece, uint32_t *id)
     return n;
 }
 
+// utf8_next for text that is well formed, as pieces are: most characters in place.
+static inline uint32_t next_char(Str s, size_t *at)
+{
+    const uint8_t *b = (const uint8_t *)s.at + *at;
+    if (b[0] < 0x80) {
+        *at += 1;
+        return b[0];
+    }
+    if ((b[0] & 0xF0) != 0xE0 || s.n - *at < 3) return utf8_next(s.at, s.n, at);
+    *at += 3;
+    return (b[0] & 0x0Fu) << 12 | (b[1] & 0x3Fu) << 6 | (b[2] & 0x3Fu);
+}
+
 static int32_t char_entry(const Tokenizer *t, uint32_t c)
 {
     return c != UTF8_BAD && t->char_id[c / 256] ? t->char_id[c / 256][c % 256] : -1;
@@ -197,7 +210,7 @@ static size_t symbols_of_text(const Tokenizer *t, BpeWork *w, Str piece, uint32_
     bool unknown = false;
     for (size_t at = 0; at < piece.n;) {
         size_t begin = at;
-        uint32_t c = utf8_next(piece.at, piece.n, &at);
+        uint32_t c = next_char(piece, &at);
         Str text = { piece.at + begin, at - begin };
         int32_t found;
         if (t->char_id)
@@ -453,11 +466,11 @@ static bool parts_at(const Tokenizer *t, Str piece, size_t at)
         do i--;
         while (!bytes && i && ((uint8_t)piece.at[i] & 0xC0) == 0x80);
         size_t next = i;
-        left[x] = bytes ? (uint8_t)piece.at[i] : (uint32_t)char_entry(t, utf8_next(piece.at, piece.n, &next));
+        left[x] = bytes ? (uint8_t)piece.at[i] : (uint32_t)char_entry(t, next_char(piece, &next));
         if (left[x] == (uint32_t)-1) return false;
     }
     for (size_t i = at; y < EDGE && i < piece.n; y++) {
-        right[y] = bytes ? (uint8_t)piece.at[i++] : (uint32_t)char_entry(t, utf8_next(piece.at, piece.n, &i));
+        right[y] = bytes ? (uint8_t)piece.at[i++] : (uint32_t)char_entry(t, next_char(piece, &i));
         if (right[y] == (uint32_t)-1) return false;
     }
     return !merges_may_cross(&t->merges, left, x, right, y);
