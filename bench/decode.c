@@ -6,6 +6,7 @@
 #include "dure.h"
 
 #include <getopt.h>
+#include <jansson.h>
 #include <stdio.h>
 
 typedef struct Settings {
@@ -57,6 +58,20 @@ static int measure(Speed *out, DureEngine *engine, const Settings *s, DureError 
     return code;
 }
 
+// Bytes of weights that one token reads: of experts the chosen ones, of the embedding one row. As if all had one format.
+static double bytes_per_token(const DureModel *model, int64_t mapped)
+{
+    DureText text;
+    DureError e;
+    if (dure_model_inspect(model, NULL, &text, &e)) return (double)mapped;
+    json_t *told = json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL);
+    const double active = (double)json_integer_value(json_object_get(told, "parameters_active"));
+    const double stored = (double)json_integer_value(json_object_get(told, "parameters_in_files"));
+    json_decref(told);
+    dure_text_free(&text);
+    return stored > 0 ? (double)mapped * active / stored : (double)mapped;
+}
+
 static int bench_level(const DureModel *model, const Settings *s, const char *level, double bandwidth)
 {
     DureError e;
@@ -75,7 +90,7 @@ static int bench_level(const DureModel *model, const Settings *s, const char *le
         if (one.prefill > best.prefill) best.prefill = one.prefill;
         if (one.decode > best.decode) best.decode = one.decode;
     }
-    double read = best.decode * (double)plan.mapped;
+    double read = best.decode * bytes_per_token(model, plan.mapped);
     printf(
         "{\"bench\": \"decode\", \"engine\": \"dure\", \"cpu\": \"%s\", \"threads\": %d, \"prefill_tokens_s\": %.1f, "
         "\"decode_tokens_s\": %.1f, \"weights_read_gb_s\": %.2f, \"bandwidth_gb_s\": %.2f, \"share\": %.3f}\n",

@@ -193,7 +193,7 @@ typedef struct DurePlan {
 } DurePlan;
 
 typedef struct DureInspectOptions {
-    int tensors;              /* 1: one entry per tensor */
+    int tensors;              /* 1: one entry per tensor, or per one that is wanted where there is but a config */
     DureEngineOptions engine; /* for what would fit: context (0: the model's), chunk, kv, memory, sessions, ... */
 } DureInspectOptions;
 

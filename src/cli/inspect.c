@@ -14,7 +14,8 @@ typedef struct InspectOptions {
 } InspectOptions;
 
 static const Option inspect_own[] = {
-    { "tensors", 0, OPTION_FLAG, NULL, "List every tensor.", .offset = offsetof(InspectOptions, tensors) },
+    { "tensors", 0, OPTION_FLAG, NULL, "List every tensor; of a config alone, those that its files would hold.",
+      .offset = offsetof(InspectOptions, tensors) },
     { 0 },
 };
 

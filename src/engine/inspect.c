@@ -67,6 +67,29 @@ static json_t *tensors_of(JsonMaker *m, const Checkpoint *c)
     return list;
 }
 
+typedef struct Wanted {
+    JsonMaker *maker;
+    json_t *list;
+} Wanted;
+
+static void see_wanted(void *user, const char *name, int rank, const int64_t *shape)
+{
+    const Wanted *w = user;
+    json_t *o = json_object(), *sizes = json_array();
+    for (int d = 0; d < rank; d++) json_push(w->maker, sizes, json_integer(shape[d]));
+    json_put_text(w->maker, o, "name", name);
+    json_put(w->maker, o, "shape", sizes);
+    json_push(w->maker, w->list, o);
+}
+
+// What files of this config would have to hold.
+static json_t *tensors_wanted(JsonMaker *m, const DureModel *model)
+{
+    Wanted wanted = { m, json_array() };
+    if (model->recipe) recipe_tensors(model->recipe, model->checkpoint->kind, see_wanted, &wanted);
+    return wanted.list;
+}
+
 static json_t *tensors_with(JsonMaker *m, const DureModel *model, TensorUse use)
 {
     json_t *list = json_array();
@@ -211,7 +234,10 @@ int dure_model_inspect(const DureModel *model, const DureInspectOptions *options
     inspect_recipe(&maker, top, model->recipe);
     if (!e.code && model->recipe) e = inspect_sizes(&maker, top, model, &o->engine);
     put_text_parts(&maker, top, model);
-    if (o->tensors) json_put(&maker, top, "tensors", tensors_of(&maker, model->checkpoint));
+    if (o->tensors && !model->text_only && !model->checkpoint->tensor_count)
+        json_put(&maker, top, "wanted_tensors", tensors_wanted(&maker, model));
+    else if (o->tensors)
+        json_put(&maker, top, "tensors", tensors_of(&maker, model->checkpoint));
     if (!e.code && (!top || maker.failed)) e = err_memory("the model's description");
     if (!e.code) json_write(&text, top, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     json_decref(top);

@@ -59,6 +59,22 @@ ParameterCount recipe_parameters(const Recipe *recipe)
     return count;
 }
 
+void recipe_tensors(const Recipe *recipe, CheckpointKind kind,
+                    void (*see)(void *user, const char *name, int rank, const int64_t *shape), void *user)
+{
+    char name[192];
+    for (int slot = 0; slot < SLOT_UNUSED; slot++)
+        for (int64_t i = 0; i < recipe->layers + recipe->draft_layers; i++) {
+            const SlotShape shape = slot_shape(recipe, (Slot)slot, i);
+            const int64_t experts = shape.per_expert ? recipe->router.experts : 1;
+            if (!shape.rank || (i && !shape.per_layer)) break;
+            if (!slot_wanted(recipe, (Slot)slot, i)) continue;
+            for (int64_t e = 0; e < experts; e++)
+                if (slot_name(name, sizeof name, recipe, kind, (Slot)slot, i, e))
+                    see(user, name, shape.rank, (int64_t[]){ shape.rows, shape.cols });
+        }
+}
+
 int64_t recipe_kv_bytes(const Recipe *recipe, int64_t tokens, int64_t bytes, bool whole)
 {
     int64_t sum = 0;

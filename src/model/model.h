@@ -129,6 +129,9 @@ typedef struct ParameterCount {
 
 const char *part_name(Part part);
 ParameterCount recipe_parameters(const Recipe *recipe);
+// Every tensor that the recipe cannot do without, by the first of the names that its family has for it; experts one by one.
+void recipe_tensors(const Recipe *recipe, CheckpointKind kind,
+                    void (*see)(void *user, const char *name, int rank, const int64_t *shape), void *user);
 // Bytes that a context of n tokens takes at `bytes` per cached element, and nothing else: windows hold their width, no page is
 // rounded. whole: as if no layer had a window.
 int64_t recipe_kv_bytes(const Recipe *recipe, int64_t tokens, int64_t bytes, bool whole);

@@ -52,6 +52,14 @@ def test_a_config_alone_tells_the_parameters(dure, folder_of, name):
     assert f"{decoder:,}" in dure("inspect", told["path"]).ok().text
 
 
+def test_a_config_alone_tells_the_tensors_that_are_wanted(dure, folder_of):
+    told = dure("inspect", folder_of("k_exaone_236b"), "--tensors", "--json").ok().json
+    wanted = {tensor["name"]: tensor["shape"] for tensor in told["wanted_tensors"]}
+    assert len(wanted) == len(told["wanted_tensors"]) == 18_688  # the published index has as many
+    assert wanted["model.layers.47.mlp.experts.127.down_proj.weight"] == [6144, 2048]
+    assert wanted["mtp.fc.weight"] == [6144, 12288] and wanted["model.norm.weight"] == [6144]
+
+
 def test_the_layers_are_a_picture(dure, folder_of):
     text = dure("inspect", folder_of("k_exaone_236b")).ok().text
     assert "attention     " + "wwwG " * 12 + "+G\n" in text
