@@ -171,16 +171,29 @@ typedef enum DureKvType { DURE_KV_DEFAULT, DURE_KV_F32, DURE_KV_BF16, DURE_KV_Q8
  * their last bits on what was cached. */
 typedef enum DureMla { DURE_MLA_ABSORBED, DURE_MLA_EXPANDED, DURE_MLA_MIXED } DureMla;
 
+/* Tokens proposed cheaply and checked by the model in one batch; answers are the same with them and without. NGRAM: what followed
+ * the last words when they came before in the text. MTP: the model's own draft layers. AUTO: MTP where the model has such layers,
+ * else NGRAM; used while it makes replies faster. */
+typedef enum DureDraft {
+    DURE_DRAFT_DEFAULT,
+    DURE_DRAFT_OFF,
+    DURE_DRAFT_AUTO,
+    DURE_DRAFT_NGRAM,
+    DURE_DRAFT_MTP
+} DureDraft;
+
 typedef struct DureEngineOptions {
-    int64_t context;     /* most tokens of one session; 0: what the model allows and memory fits */
-    int threads;         /* 0: all processors */
-    int64_t chunk;       /* prompt tokens per step; 0: 512 */
-    int kv;              /* DureKvType; default: bf16, f32 under "scalar" */
-    const char *cpu;     /* scalar avx2 avx2vnni avx512 avx512vnni avx512bf16; NULL: the best that runs */
-    int64_t memory;      /* bytes that may be used; 0: what is available now */
-    int sessions;        /* sessions planned for; 0: 1 */
-    int64_t page_tokens; /* cache page; 0: 64; a multiple of 32 */
-    int mla;             /* DureMla */
+    int64_t context;      /* most tokens of one session; 0: what the model allows and memory fits */
+    int threads;          /* 0: all processors */
+    int64_t chunk;        /* prompt tokens per step; 0: 512 */
+    int kv;               /* DureKvType; default: bf16, f32 under "scalar" */
+    const char *cpu;      /* scalar avx2 avx2vnni avx512 avx512vnni avx512bf16; NULL: the best that runs */
+    int64_t memory;       /* bytes that may be used; 0: what is available now */
+    int sessions;         /* sessions planned for; 0: 1 */
+    int64_t page_tokens;  /* cache page; 0: 64; a multiple of 32 */
+    int mla;              /* DureMla */
+    int draft;            /* DureDraft; default: AUTO */
+    int64_t draft_tokens; /* at most, in one step; 0: 4; up to 16 */
 } DureEngineOptions;
 
 /* The ledger: planned before anything is computed. Bytes. */
@@ -294,6 +307,7 @@ typedef struct DureStats {
     int64_t reply_tokens;  /* sampled, the end token included */
     int64_t context_used;  /* tokens in the cache now */
     double prompt_seconds, reply_seconds;
+    int64_t draft_tokens, draft_accepted; /* proposed; of these, such as stood */
 } DureStats;
 
 DURE_API int dure_session_new(DureSession **out, DureEngine *engine, DureError *error);

@@ -214,16 +214,23 @@ void stats_print(const Running *running, const DureStats *stats)
     size_text(kv, plan->kv);
     size_text(work, plan->work);
     size_text(limit, plan->limit);
+    char drafts[80] = "";
+    if (stats->draft_tokens)
+        snprintf(drafts, sizeof drafts, "drafts  %lld tokens, %lld of them stood (%.0f %%)\n",
+                 (long long)stats->draft_tokens, (long long)stats->draft_accepted,
+                 100.0 * (double)stats->draft_accepted / (double)stats->draft_tokens);
     const char *dim = colour(STDERR_FILENO, COLOUR_DIM), *plain = colour(STDERR_FILENO, COLOUR_NONE);
     fflush(stdout);
     fprintf(stderr,
             "%sprompt  %lld tokens, %lld of them cached; %.2f s, %.1f tokens/s\n"
             "answer  %lld tokens; %.2f s, %.1f tokens/s\n"
+            "%s"
             "load    %.2f s\n"
             "memory  weights mapped %s, resident %s, cache %s, work %s; limit %s\n"
             "engine  cpu %s, %d threads, cache in %s, context %lld of which %lld used%s\n",
             dim, (long long)stats->prompt_tokens, (long long)stats->cached_tokens, stats->prompt_seconds,
             rate(computed, stats->prompt_seconds), (long long)stats->reply_tokens, stats->reply_seconds,
-            rate(stats->reply_tokens, stats->reply_seconds), running->load_seconds, mapped, resident, kv, work, limit,
-            plan->cpu, plan->threads, plan->kv_type, (long long)plan->context, (long long)stats->context_used, plain);
+            rate(stats->reply_tokens, stats->reply_seconds), drafts, running->load_seconds, mapped, resident, kv, work,
+            limit, plan->cpu, plan->threads, plan->kv_type, (long long)plan->context, (long long)stats->context_used,
+            plain);
 }

@@ -88,8 +88,10 @@ typedef struct Options {
     const char **rest; // arguments behind MODEL
     int rest_count;
     int64_t context, threads, chunk, memory;
-    int kv;        // DureKvType
-    int mla;       // DureMla
+    int kv;    // DureKvType
+    int mla;   // DureMla
+    int draft; // DureDraft
+    int64_t draft_tokens;
     int cpu;       // index into cpu_levels; 0: the best
     int reasoning; // index into reasoning_names
     const char *prompt, *file, *system, *kwargs, *now, *tools;
@@ -115,7 +117,8 @@ extern const Command command_run, command_chat, command_inspect, command_tokeniz
     command_parse, command_logits, command_perplexity, command_compare;
 
 extern const Option common_options[]; // ends with name NULL
-extern const char *const cpu_levels[], *const kv_names[], *const mla_names[], *const reasoning_names[];
+extern const char *const cpu_levels[], *const kv_names[], *const mla_names[], *const draft_names[],
+                                                                                  *const reasoning_names[];
 
 bool option_applies(const Option *option, const Command *command); // for rows of common_options
 // -1: go on with the command; else the exit code (a usage error was told, or help was printed).

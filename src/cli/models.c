@@ -180,6 +180,8 @@ DureEngineOptions engine_options(const Options *o)
         .chunk = o->chunk,
         .kv = o->kv,
         .mla = o->mla,
+        .draft = o->draft,
+        .draft_tokens = o->draft_tokens,
         .cpu = o->cpu ? cpu_levels[o->cpu] : NULL,
         .memory = o->memory,
     };

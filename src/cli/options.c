@@ -10,8 +10,9 @@
 #include <string.h>
 
 const char *const cpu_levels[] = { "best", "scalar", "avx2", "avx2vnni", "avx512", "avx512vnni", "avx512bf16", NULL };
-const char *const mla_names[] = { "absorbed", "expanded", "mixed", NULL }; // in the order of DureMla
-const char *const kv_names[] = { "default", "f32", "bf16", "q8", NULL };   // in the order of DureKvType
+const char *const draft_names[] = { "default", "off", "auto", "ngram", "mtp", NULL }; // in the order of DureDraft
+const char *const mla_names[] = { "absorbed", "expanded", "mixed", NULL };            // in the order of DureMla
+const char *const kv_names[] = { "default", "f32", "bf16", "q8", NULL };              // in the order of DureKvType
 
 #define AT(field) offsetof(Options, field)
 
@@ -98,6 +99,13 @@ const Option common_options[] = {
       "How latent attention is computed. Default: absorbed. expanded: a far larger cache, faster for long prompts with "
       "short answers; mixed: faster prompts, and answers that depend in their last bits on what was cached.",
       .offset = AT(mla), .choices = mla_names, .uses = USES_ENGINE },
+    { "draft", 0, OPTION_CHOICE, "HOW",
+      "Propose tokens and check them in one step; answers stay the same. ngram: from the text; mtp: by the model's "
+      "draft "
+      "layers; auto: either, while it is faster. Default: auto.",
+      .offset = AT(draft), .choices = draft_names, .uses = USES_ENGINE },
+    { "draft-tokens", 0, OPTION_INT, "N", "Most tokens proposed in one step. Default: 4.", .offset = AT(draft_tokens),
+      1, 16, .uses = USES_ENGINE },
     { "cpu", 0, OPTION_CHOICE, "LEVEL", "Which instructions to use. Default: the best that this processor has.",
       .offset = AT(cpu), .choices = cpu_levels, .uses = USES_ENGINE },
     { "memory", 0, OPTION_SIZE, "BYTES", "Most memory to use, as 6G or 800M. Default: what is available now.",

@@ -17,13 +17,17 @@ static Err engine_open_backend(DureEngine *engine, const Settings *settings)
 
 static Err engine_buffers(DureEngine *engine)
 {
-    const size_t rows = (size_t)engine->most_rows * sizeof *engine->rows;
+    const size_t n = (size_t)engine->most_rows;
+    const size_t rows = n * (2 * sizeof *engine->rows + sizeof *engine->draft_from);
     const size_t logits = (size_t)engine->model->recipe->vocab * sizeof *engine->logits;
     if (!ledger_take(&engine->ledger, LEDGER_WORK, rows + logits))
         return err(ERR_LIMIT, "the batch's rows would pass the memory limit; allow more memory");
-    engine->rows = malloc(rows);
+    engine->rows = malloc(n * sizeof *engine->rows);
+    engine->draft_rows = malloc(n * sizeof *engine->draft_rows);
+    engine->draft_from = malloc(n * sizeof *engine->draft_from);
     engine->logits = malloc(logits);
-    return engine->rows && engine->logits ? OK : err_memory("the batch's rows");
+    const bool all = engine->rows && engine->draft_rows && engine->draft_from && engine->logits;
+    return all ? OK : err_memory("the batch's rows");
 }
 
 static Err engine_plan(DureEngine *engine, Settings *settings)
@@ -53,6 +57,10 @@ static Err engine_build(DureEngine *engine, const DureEngineOptions *options)
     engine->kv = settings.kv;
     engine->chunk = settings.chunk;
     engine->most_rows = settings.most_rows;
+    engine->draft_choice =
+        options && options->draft != DURE_DRAFT_DEFAULT ? (DureDraft)options->draft : DURE_DRAFT_AUTO;
+    engine->draft_kind = settings.draft;
+    engine->draft_tokens = settings.draft_tokens;
     const DecoderOptions decoder = decoder_options(&settings);
     e = decoder_new(&engine->decoder, model->recipe, model->weights, engine->backend, &decoder, &engine->ledger);
     if (!e.code) e = cache_new(&engine->cache, model->recipe, engine->backend, &engine->kv, &engine->ledger);
@@ -81,6 +89,8 @@ void dure_engine_free(DureEngine *engine)
     if (engine->decoder) decoder_free(engine->decoder);
     if (engine->backend) backend_close(engine->backend);
     free(engine->rows);
+    free(engine->draft_rows);
+    free(engine->draft_from);
     free(engine->logits);
     free(engine);
 }

@@ -107,6 +107,8 @@ typedef struct Settings {
     CpuLevel level;
     KvOptions kv;
     int64_t limit;
+    DureDraft draft;      // what proposes: never AUTO or DEFAULT
+    int64_t draft_tokens; // at most, in one step
 } Settings;
 
 Err settings_from(Settings *out, const DureEngineOptions *o, const Recipe *recipe);
@@ -244,7 +246,7 @@ void reply_free(Reply *reply);
 
 // ---- session.c -----------------------------------------------------------------------------------------------------
 
-enum { SESSION_MARKS = 16 };
+enum { SESSION_MARKS = 16, DRAFT_MOST = 16 };
 
 typedef enum SessionState { SESSION_IDLE, SESSION_READING, SESSION_REPLYING } SessionState;
 
@@ -263,9 +265,12 @@ struct DureSession {
     ParserStart open; // where what was fed leaves the reply
     EventQueue events;
     DureStats stats;
-    DureWatch watch; // all NULL: off
-    bool waiting;    // in the running step: still to be advanced
-    int64_t share;   // in the running batch: rows
+    DureWatch watch;           // all NULL: off
+    bool waiting;              // in the running step: still to be advanced
+    int64_t share;             // in the running batch: rows
+    int64_t drafted;           // of them, proposals
+    int32_t draft[DRAFT_MOST]; // proposals for the tokens behind the last
+    int64_t draft_count;
 };
 
 Err session_sample(DureSession *session,
@@ -275,7 +280,26 @@ void session_mark(DureSession *session);             // where the cache stands; 
 void session_unmark(DureSession *session, int64_t longer_than);
 // The batch with the session's rows was run, and the cache advanced. logits: of the last row; NULL: not wanted.
 Err session_advance(DureSession *session, const float *logits);
+void session_trim(DureSession *session); // while replying: the cache forgets rows of proposals that do not stand
 void session_finish(DureSession *session, DureReason reason); // ends the reply; never fails: END has its room
+
+// ---- draft.c -------------------------------------------------------------------------------------------------------
+
+typedef struct DraftPace { // fading sums
+    double seconds, tokens;
+    int64_t samples;
+} DraftPace;
+
+// How many proposals stand behind the session's pending token in the next batch, at most `room`: s->draft[0, n).
+int64_t draft_rows(DureSession *session, int64_t room);
+// Samples from the rows of the pending token and of the proposals as long as these stand. logits: [1 + drafted, vocab]
+Err draft_accept(DureSession *session, const float *logits, int64_t drafted);
+void draft_measure(DureEngine *engine, bool drafted, double seconds, int64_t tokens); // a step of one replying session
+// The draft layers' passes behind a main pass: begin, add each session's rows ([begin, cache length), the first of them `row` of the
+// main batch), run. New proposals are in the sessions then.
+void draft_begin(DureEngine *engine);
+void draft_add(DureEngine *engine, DureSession *session, int64_t row, int64_t begin);
+Err draft_run(DureEngine *engine);
 
 // ---- engine.c, schedule.c ------------------------------------------------------------------------------------------
 
@@ -291,7 +315,15 @@ struct DureEngine {
     BatchRow *rows; // [most_rows]
     float *logits;  // [vocab]: a row that the sampler may change
     DureSession *first, *last;
-    bool told_thoughtless; // that a budget of reasoning has no effect
+    bool told_thoughtless;  // that a budget of reasoning has no effect
+    DureDraft draft_choice; // as asked for; AUTO: while it wins
+    DureDraft draft_kind;   // what proposes
+    int64_t draft_tokens;
+    BatchRow *draft_rows; // [most_rows], of the draft layers' pass
+    int32_t *draft_from;
+    int64_t draft_T;
+    DraftPace pace[2]; // without, with drafts
+    int64_t since_probe;
 };
 
 Err engine_step(DureEngine *engine, int *advanced);

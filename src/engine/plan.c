@@ -43,6 +43,8 @@ static Err numbers_check(const DureEngineOptions *o)
     if (!e.code) e = number_check("context", o->context, INT32_MAX);
     if (!e.code) e = number_check("kv", o->kv, DURE_KV_Q8);
     if (!e.code) e = number_check("mla", o->mla, DURE_MLA_MIXED);
+    if (!e.code) e = number_check("draft", o->draft, DURE_DRAFT_MTP);
+    if (!e.code) e = number_check("draft_tokens", o->draft_tokens, DRAFT_MOST);
     if (!e.code && o->page_tokens % ATTEND_BLOCK)
         e = err(ERR_USAGE, "page_tokens is %lld, but must be a multiple of %d", (long long)o->page_tokens,
                 ATTEND_BLOCK);
@@ -67,6 +69,23 @@ static Err level_choose(CpuLevel *out, const char *name)
     return e;
 }
 
+// What proposes tokens, and the room that it needs.
+static Err draft_choose(Settings *s, const DureEngineOptions *o, const Recipe *recipe)
+{
+    enum { DRAFTS_DEFAULT = 4 };
+    const bool has = recipe->draft_layers > 0;
+    if (o->draft == DURE_DRAFT_MTP && !has)
+        return err(ERR_UNSUPPORTED, "draft: the model has no draft layers; ngram proposes tokens without any");
+    s->draft = o->draft == DURE_DRAFT_OFF || o->draft == DURE_DRAFT_NGRAM ? (DureDraft)o->draft
+               : has                                                      ? DURE_DRAFT_MTP
+                                                                          : DURE_DRAFT_NGRAM;
+    s->draft_tokens = s->draft == DURE_DRAFT_OFF ? 0 : o->draft_tokens ? o->draft_tokens : DRAFTS_DEFAULT;
+    s->kv.drafts = s->draft == DURE_DRAFT_MTP;
+    const int64_t rows = s->sessions * (1 + s->draft_tokens);
+    if (s->most_rows < rows) s->most_rows = rows;
+    return OK;
+}
+
 Err settings_from(Settings *out, const DureEngineOptions *o, const Recipe *recipe)
 {
     static const KvType types[] = { KV_BF16, KV_F32, KV_BF16, KV_Q8 }; // by DureKvType
@@ -86,8 +105,9 @@ Err settings_from(Settings *out, const DureEngineOptions *o, const Recipe *recip
     s.kv.latent = (LatentForm[]){ LATENT_ABSORBED, LATENT_EXPANDED, LATENT_MIXED }[o->mla];
     if (o->kv == DURE_KV_DEFAULT && s.level == CPU_SCALAR) s.kv.type = KV_F32;
     s.limit = o->memory ? o->memory : memory_available();
+    e = draft_choose(&s, o, recipe);
     *out = s;
-    return OK;
+    return e;
 }
 
 // ---- Plan ----------------------------------------------------------------------------------------------------------
@@ -187,7 +207,7 @@ Err plan_settle(DurePlan *plan, Settings *settings, const Recipe *recipe)
 // The batch's rows, the sampled logits here and in the decoder (device and host), a sampler each, and the cache's tables.
 static int64_t own_bytes(const Settings *settings, const Recipe *recipe)
 {
-    const int64_t rows = bytes_product(settings->most_rows, (int64_t)sizeof(BatchRow));
+    const int64_t rows = bytes_product(settings->most_rows, (int64_t)(2 * sizeof(BatchRow) + sizeof(int32_t)));
     const int64_t logits = bytes_product(recipe->vocab, (int64_t)sizeof(float));
     const int64_t each = bytes_sum(bytes_product(logits, 2), bytes_of(sampler_bytes(recipe->vocab)));
     return bytes_sum(bytes_sum(rows, logits), bytes_sum(bytes_product(settings->sessions, each), TABLES_BYTES));

@@ -39,12 +39,15 @@ static Err reserve(DureEngine *engine, DureSession *session, int64_t tokens)
     return cache_reserve(session->sequence, tokens);
 }
 
-static void batch_add(Step *step, DureSession *session, int64_t share)
+// `share` pending tokens, and `drafted` proposals behind them.
+static void batch_add(Step *step, DureSession *session, int64_t share, int64_t drafted)
 {
     DureEngine *engine = step->engine;
     const int64_t begin = cache_length(session->sequence);
     const bool all = session->watch.logits && session->watch.all_logits;
-    Err e = reserve(engine, session, share);
+    Err e = cache_reserve(session->sequence, share + drafted);
+    if (e.code && drafted) drafted = 0; // proposals drive nothing out
+    if (e.code) e = reserve(engine, session, share);
     if (e.code) { // the others go on; this one cannot
         step_fault(step, &e);
         session->waiting = false;
@@ -58,7 +61,13 @@ static void batch_add(Step *step, DureSession *session, int64_t share)
                                               .token = session->tokens.at[begin + i],
                                               .want_logits = all || (last && session->reply.sampler) };
     }
-    session->share = share;
+    for (int64_t i = 0; i < drafted; i++)
+        engine->rows[step->T++] = (BatchRow){ .sequence = session->sequence,
+                                              .position = (int32_t)(begin + share + i),
+                                              .token = session->draft[i],
+                                              .want_logits = true };
+    session->share = share + drafted;
+    session->drafted = drafted;
     step->alone = session->watch.tensor != NULL;
 }
 
@@ -89,7 +98,8 @@ static void batch_gather(Step *step)
     step->alone = false;
     for (DureSession *s = engine->first; s; s = s->after) s->share = 0;
     for (DureSession *s = engine->first; s; s = s->after) {
-        if (session_pending(s) == 1 && may_join(step, s)) batch_add(step, s, 1);
+        if (session_pending(s) == 1 && may_join(step, s))
+            batch_add(step, s, 1, draft_rows(s, engine->most_rows - step->T - 1));
         readers += s->waiting && session_pending(s) > 1;
     }
     for (DureSession *s = engine->first; s && left; s = s->after) {
@@ -97,7 +107,7 @@ static void batch_gather(Step *step)
         assert(readers > 0); // this one was counted, and counts once
         int64_t most = (left + readers - 1) / readers;
         if (most > engine->most_rows - step->T) most = engine->most_rows - step->T;
-        batch_add(step, s, prompt_share(s, most));
+        batch_add(step, s, prompt_share(s, most), 0);
         left -= s->share;
         readers--;
     }
@@ -133,11 +143,15 @@ static void batch_deliver(Step *step, DureSession *session, const float *logits,
     int64_t row = 0;
     while (engine->rows[row].sequence != session->sequence) row++;
     logits += wanted_rows(engine->rows, row) * engine->model->recipe->vocab;
-    const float *last = show_logits(step, session, row, logits);
     const bool reading = session->state == SESSION_READING;
+    const int64_t begin = cache_length(session->sequence), tokens = session->reply.tokens;
     cache_advance(session->sequence, session->share);
-    Err e = session_advance(session, last);
+    Err e = session->drafted ? draft_accept(session, logits, session->drafted)
+                             : session_advance(session, show_logits(step, session, row, logits));
     step_fault(step, &e);
+    draft_add(engine, session, row, begin);
+    if (!reading && session->share == step->T && session->state == SESSION_REPLYING)
+        draft_measure(engine, session->drafted > 0, seconds_now() - begun, session->reply.tokens - tokens);
     *(reading ? &session->stats.prompt_seconds : &session->stats.reply_seconds) += seconds_now() - begun;
     session->waiting = false;
     step->advanced++;
@@ -155,9 +169,10 @@ static Err batch_run(Step *step)
             if (s->share) trace = (Trace){ .see = s->watch.tensor, .user = s->watch.user };
     Err e = decoder_run(engine->decoder, &batch, trace.see ? &trace : NULL, &logits);
     if (e.code) return e;
+    draft_begin(engine);
     for (DureSession *s = engine->first; s; s = s->after)
         if (s->share) batch_deliver(step, s, logits, begun);
-    return OK;
+    return draft_run(engine);
 }
 
 // ---- Steps ---------------------------------------------------------------------------------------------------------

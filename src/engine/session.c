@@ -340,8 +340,17 @@ int dure_session_start(DureSession *session, const DureSampling *sampling, DureE
     return api_return(error, &e);
 }
 
+void session_trim(DureSession *session)
+{
+    const int64_t read = (int64_t)session->tokens.n - 1; // the last one was sampled and is yet to be read
+    if (session->state == SESSION_REPLYING && cache_length(session->sequence) > read)
+        cache_rollback(session->sequence, read); // within the last advance: it cannot fail
+}
+
 void session_finish(DureSession *session, DureReason reason)
 {
+    session_trim(session);
+    session->draft_count = 0;
     if (session->turn_end) session_mark(session); // only talks by messages go back
     events_end(&session->events, reason);
     reply_end(session);

@@ -348,7 +348,7 @@ Err decoder_feed_forward(Decoder *d, int64_t T, int64_t layer, const Trace *trac
 
 // ---- The whole -----------------------------------------------------------------------------------------------------
 
-int64_t decoder_cut_spans(Decoder *d, const Batch *batch, bool ahead)
+int64_t decoder_cut_spans(Decoder *d, const Batch *batch, bool anywhere)
 {
     int64_t count = 0;
     for (int64_t i = 0; i < batch->T; i++) {
@@ -359,7 +359,7 @@ int64_t decoder_cut_spans(Decoder *d, const Batch *batch, bool ahead)
         d->tokens[i] = row->token;
         bool goes_on = i && row->sequence == row[-1].sequence;
         if (goes_on && row->position != row[-1].position + 1) return 0;
-        if (!goes_on && (row->position < length || (!ahead && row->position > length))) return 0;
+        if (!goes_on && !anywhere && row->position != length) return 0;
         if (!goes_on) d->spans[count++] = (AttendSpan){ .row = i, .position = row->position };
         d->spans[count - 1].T++;
         d->spans[count - 1].keys = row->position + 1;

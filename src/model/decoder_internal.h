@@ -85,9 +85,9 @@ void decoder_turn(Decoder *d, float *x, const Rope *rope, int64_t heads, int64_t
 AttendIn decoder_attend_in(const Decoder *d, int64_t layer, int64_t span_count); // all but q and widths
 
 Err decoder_feed_forward(Decoder *d, int64_t T, int64_t layer, const Trace *trace);
-// Cuts the batch into spans of one sequence each and checks what the caller promised; returns their number, 0 when it is wrong. ahead:
-// rows may stand behind the sequence's length, as those of draft passes do.
-int64_t decoder_cut_spans(Decoder *d, const Batch *batch, bool ahead);
+// Cuts the batch into spans of one sequence each and checks what the caller promised; returns their number, 0 when it is wrong.
+// anywhere: rows need not begin at the sequence's length, as those of draft passes do not.
+int64_t decoder_cut_spans(Decoder *d, const Batch *batch, bool anywhere);
 // The last norm and the head, for rows that want logits; all normed rows stay in d->hidden where there are drafts.
 Err decoder_head(Decoder *d, const Batch *batch, const float *gain, const Trace *trace, const char *name,
                  const float **logits);

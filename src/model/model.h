@@ -308,8 +308,9 @@ BackendLimits decoder_limits(const Recipe *recipe, const DecoderOptions *options
 Err decoder_run(Decoder *decoder, const Batch *batch, const Trace *trace, const float **logits);
 // One pass of draft layer `draft` (multi-token prediction; K-EXAONE, arXiv 2601.01739). A row has position p and the token at p + 1, and
 // reads hidden state from[i] of the pass before: the main one's after its last norm, or that of another draft pass. Its logits
-// propose the token at p + 2, and its own hidden state takes the place of row i. Called between the main pass and cache_advance, on
-// rows that are reserved; the keys go to the draft layer's own streams (KvOptions.drafts).
+// propose the token at p + 2, and its own hidden state takes the place of row i. Rows stand where the main pass stored theirs or
+// on reserved ones; the keys go to the draft layer's own streams (KvOptions.drafts), also where other holders share the page: these
+// keys serve proposals, never answers.
 Err decoder_draft(Decoder *decoder, const Batch *batch, const int32_t *from, int64_t draft, const Trace *trace,
                   const float **logits);
 // The same for a span of layers: `in` [T, hidden] replaces the embedding when first > 0, `out` [T, hidden] receives the residual

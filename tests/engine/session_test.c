@@ -571,7 +571,8 @@ static void step_serves_more_sessions_than_a_batch_has_rows(void **state)
 {
     (void)state;
     Golden g = golden_open("llama/llama3_tied");
-    DureEngine *engine = new_engine(g.model, &(DureEngineOptions){ .cpu = "scalar", .chunk = 1 });
+    DureEngine *engine =
+        new_engine(g.model, &(DureEngineOptions){ .cpu = "scalar", .chunk = 1, .draft = DURE_DRAFT_OFF });
     DureIds prompt = golden_ids(&g, 1, "tokens"), expected = golden_ids(&g, 1, "greedy");
     DureSession *sessions[5];
     const DureSampling sampling = greedy((int64_t)expected.n);
