@@ -114,7 +114,7 @@ typedef struct Command {
 
 extern const Command *const commands[]; // NULL-terminated; main.c
 extern const Command command_run, command_chat, command_inspect, command_tokenize, command_detokenize, command_render,
-    command_parse, command_logits, command_perplexity, command_compare;
+    command_parse, command_logits, command_perplexity, command_compare, command_pull, command_list, command_rm;
 
 extern const Option common_options[]; // ends with name NULL
 extern const char *const cpu_levels[], *const kv_names[], *const mla_names[], *const draft_names[],
@@ -123,7 +123,7 @@ extern const char *const cpu_levels[], *const kv_names[], *const mla_names[], *c
 bool option_applies(const Option *option, const Command *command); // for rows of common_options
 // -1: go on with the command; else the exit code (a usage error was told, or help was printed).
 int options_parse(Options *out, const Command *command, int argc, char **argv);
-void options_free(Options *options);
+void options_free(Options *options, const Command *command);
 const Command *command_find(const char *name);
 // The nearest of the names that a command or option could have meant, or NULL.
 const char *nearest(const char *word, const char *const *names, size_t count);
@@ -205,11 +205,12 @@ int input_prompt(Bytes *out, const Options *options, const char **source);
 int input_messages(json_t **messages, json_t **tools, const char *path);
 void message_add(json_t *messages, const char *role, const char *text, size_t n); // text is UTF-8
 int time_parse(int64_t *seconds, int32_t *utc_offset, const char *text);          // ISO 8601; NULL: now
-void out_ids(const DureIds *ids);                                                 // one JSON array and a newline
+void table_show(const json_t *list); // of objects, as a table on standard output; inspect.c
+void out_ids(const DureIds *ids);    // one JSON array and a newline
 
 // ---- Models (models.c) ---------------------------------------------------------------------------------------------
 
-// A folder, a file, a name under DURE_MODELS, ORG/NAME in the Hugging Face cache; *path is malloc'ed. Exit code, told.
+// A folder, a file, a name under DURE_MODELS, ORG/NAME there or in the Hugging Face cache; *path is malloc'ed. Exit code, told.
 int model_path(char **path, const char *name);
 int model_open(DureModel **out, const Options *options, bool text_only, Remarks *remarks);
 

@@ -51,6 +51,9 @@ void completion_bash(void)
            "    local folder=${DURE_MODELS:-$HOME/.cache/dure/models} at\n"
            "    for at in \"$folder\"/*; do\n"
            "        [ -e \"$at\" ] && at=${at##*/} && printf '%%s\\n' \"${at%%.gguf}\"\n"
+           "    done\n"
+           "    for at in \"$folder\"/*/*/.pull; do\n" // ORG/NAME
+           "        [ -d \"$at\" ] && at=${at%%/.pull} && printf '%%s\\n' \"${at#\"$folder\"/}\"\n"
            "    done\n}\n\n"
            "_dure()\n{\n"
            "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} "
@@ -116,7 +119,8 @@ void completion_zsh(void)
     printf("#compdef dure\n# zsh completion for dure; made by `dure --completion zsh`\n\n"
            "_dure_models()\n{\n"
            "    local folder=${DURE_MODELS:-$HOME/.cache/dure/models}\n"
-           "    local -a names=($folder/*(N:t))\n"
+           "    local -a names=($folder/*(N:t)) pulled=($folder/*/*/.pull(N:h))\n"
+           "    names+=(${pulled#$folder/})\n"
            "    _alternative \"models:model:(${names%%.gguf})\" 'files:file:_files'\n}\n\n"
            "_dure()\n{\n    local -a commands=(\n");
     for (int i = 0; commands[i]; i++) {

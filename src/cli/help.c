@@ -60,7 +60,7 @@ void help_command(const Command *command)
     if (command->uses & USES_MODEL) {
         printf("\n");
         help_wrap("MODEL is a folder, a .gguf or .safetensors file, the name of one under DURE_MODELS (default "
-                  "~/.cache/dure/models), or ORG/NAME as in the Hugging Face cache.",
+                  "~/.cache/dure/models), or ORG/NAME as dure pull or the Hugging Face cache has it.",
                   0, 0);
     }
 }

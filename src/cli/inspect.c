@@ -213,7 +213,7 @@ static void table_print(const Table *t)
     free(width);
 }
 
-static void objects_print(const json_t *list)
+void table_show(const json_t *list)
 {
     Table t = { 0 };
     table_columns(&t, list);
@@ -331,7 +331,7 @@ static void section_print(const char *key, const json_t *value)
     else if (json_is_object(value))
         json_object_foreach ((json_t *)(uintptr_t)value, inner, item) line_print(inner, item, 2, widest_key(value));
     else if (list_of(value, JSON_OBJECT))
-        objects_print(value);
+        table_show(value);
     else
         sentences_print(value);
 }

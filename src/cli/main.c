@@ -9,17 +9,13 @@
 #include <string.h>
 
 const Command *const commands[] = {
-    &command_run,
-    &command_chat,
-    &command_inspect,
-    &command_tokenize,
-    &command_detokenize,
-    &command_render,
-    &command_parse,
-    &command_logits,
-    &command_perplexity,
-    &command_compare,
-    NULL,
+    &command_run,        &command_chat,
+    &command_inspect,    &command_tokenize,
+    &command_detokenize, &command_render,
+    &command_parse,      &command_logits,
+    &command_perplexity, &command_compare,
+    &command_pull,       &command_list,
+    &command_rm,         NULL,
 };
 
 const Command *command_find(const char *name)
@@ -121,6 +117,6 @@ int main(int argc, char **argv)
         int closed = out_close();
         if (!code) code = closed;
     }
-    options_free(options);
+    options_free(options, command);
     return code;
 }

@@ -121,16 +121,18 @@ static void mdoc_head(void)
     mdoc_text(
         "Runs language models from the files in which their makers published them, used where they lie: folders of "
         "safetensors, or GGUF files.\n"
-        "MODEL is a folder, a .gguf or .safetensors file, the name of one under DURE_MODELS, or ORG/NAME as found "
-        "in the Hugging Face cache.");
+        "MODEL is a folder, a .gguf or .safetensors file, the name of one under DURE_MODELS, or ORG/NAME as "
+        "found there or in the Hugging Face cache.");
 }
 
 static void mdoc_foot(void)
 {
     printf(
         ".Sh ENVIRONMENT\n.Bl -tag -width Ds\n"
-        ".It Ev DURE_MODELS\nFolder in which short names of models are looked for.\n"
+        ".It Ev DURE_MODELS\nFolder in which names of models are looked for, and into which\n.Cm pull\nputs them.\n"
         ".It Ev HF_HUB_CACHE , HF_HOME\nWhere the Hugging Face cache lies.\n"
+        ".It Ev HF_ENDPOINT\nAddress of the hub that\n.Cm pull\nasks.\n"
+        ".It Ev HF_TOKEN\nToken that\n.Cm pull\nsends to it, over TLS or to this machine alone.\n"
         ".It Ev XDG_CACHE_HOME , XDG_STATE_HOME\nWhere caches and histories of programs lie.\n"
         ".It Ev NO_COLOR\nIf set and not empty, no colours are used.\n.El\n"
         ".Sh FILES\n.Bl -tag -width Ds\n"
@@ -138,7 +140,8 @@ static void mdoc_foot(void)
         ".It Pa ~/.local/state/dure/history\nWhat was typed in\n.Nm\n.Cm chat .\n.El\n"
         ".Sh EXIT STATUS\n0 if all went well, 1 if something failed, 2 if the command line was wrong.\n"
         "A sentence on standard error says what and where.\n"
-        ".Sh EXAMPLES\nAsk once:\n.Pp\n.Dl dure run model.gguf \\(dqWhat is the capital of Korea?\\(dq\n.Pp\n"
+        ".Sh EXAMPLES\nFetch a model and talk with it:\n.Pp\n.Dl dure pull ORG/NAME && dure chat ORG/NAME\n.Pp\nAsk "
+        "once:\n.Pp\n.Dl dure run model.gguf \\(dqWhat is the capital of Korea?\\(dq\n.Pp\n"
         "Summarise a file:\n.Pp\n.Dl dure run -s \\(dqSummarise in three sentences.\\(dq model.gguf < report.txt\n.Pp\n"
         "Talk:\n.Pp\n.Dl dure chat -s \\(dqAnswer in Korean.\\(dq ORG/NAME\n");
 }

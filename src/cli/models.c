@@ -1,5 +1,5 @@
 // From the word MODEL to an open model, and from there to a session at work.
-#include "cli.h"
+#include "pull.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -36,16 +36,22 @@ static void cache_folder(Bytes *out, const char *behind)
     bytes_put(out, behind, strlen(behind));
 }
 
+void models_folder(Bytes *out)
+{
+    const char *folder = set_variable("DURE_MODELS");
+    if (folder)
+        bytes_text(out, folder);
+    else
+        cache_folder(out, "/dure/models");
+}
+
+// NAME, NAME.gguf or ORG/NAME.
 static bool find_short(Bytes *out, const char *name)
 {
     static const char *const endings[] = { "", ".gguf" };
-    const char *folder = set_variable("DURE_MODELS");
     for (size_t i = 0; i < COUNT(endings); i++) {
         out->n = 0;
-        if (folder)
-            bytes_put(out, folder, strlen(folder));
-        else
-            cache_folder(out, "/dure/models");
+        models_folder(out);
         bytes_put(out, "/", 1);
         bytes_put(out, name, strlen(name));
         bytes_put(out, endings[i], strlen(endings[i]));
@@ -54,7 +60,7 @@ static bool find_short(Bytes *out, const char *name)
     return false;
 }
 
-static void hub_folder(Bytes *out)
+void hub_folder(Bytes *out)
 {
     const char *hub = set_variable("HF_HUB_CACHE"), *home = set_variable("HF_HOME");
     if (hub)
@@ -117,6 +123,11 @@ static bool find_newest(Bytes *out, const char *repository)
     return found;
 }
 
+bool hub_snapshot(Bytes *out, const char *repository)
+{
+    return find_main(out, repository) || find_newest(out, repository);
+}
+
 static bool find_hub(Bytes *out, const char *name, const char *slash)
 {
     Bytes repository = { 0 };
@@ -125,7 +136,7 @@ static bool find_hub(Bytes *out, const char *name, const char *slash)
     bytes_put(&repository, name, (size_t)(slash - name));
     bytes_put(&repository, "--", 2);
     bytes_put(&repository, slash + 1, strlen(slash + 1));
-    bool found = find_main(out, repository.at) || find_newest(out, repository.at);
+    bool found = hub_snapshot(out, repository.at);
     bytes_free(&repository);
     return found;
 }
@@ -141,7 +152,7 @@ int model_path(char **path, const char *name)
     else if (*name && !slash)
         known = find_short(&found, name);
     else if (slash && slash != name && slash[1] && !strchr(slash + 1, '/'))
-        known = find_hub(&found, name, slash);
+        known = (hub_repository(name) && find_short(&found, name)) || find_hub(&found, name, slash);
     if (known) {
         *path = found.at;
         return EXIT_FINE;
@@ -149,8 +160,8 @@ int model_path(char **path, const char *name)
     bytes_free(&found);
     if (fault != ENOENT && *name) return fail("%s: %s", name, strerror(fault));
     return fail(
-        "\"%s\": no such file or folder, and no model of that name under DURE_MODELS or in the Hugging Face cache",
-        name);
+        "\"%s\": no such file or folder, and no model of that name under DURE_MODELS or in the Hugging Face cache%s",
+        name, hub_repository(name) ? "; dure pull fetches one" : "");
 }
 
 // ---- Opening -------------------------------------------------------------------------------------------------------

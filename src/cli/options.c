@@ -401,7 +401,7 @@ static int options_check(const Options *out, const Command *command)
     if (command->uses & USES_MODEL && !out->model)
         return usage(
             "%s needs a MODEL: a folder, a .gguf or .safetensors file, a name under DURE_MODELS, or ORG/NAME as "
-            "in the Hugging Face cache",
+            "dure pull or the Hugging Face cache has it",
             command->name);
     if (out->rest_count > command->most_rest)
         return usage("%s does not take the argument \"%s\"; dure %s --help shows what it takes", command->name,
@@ -432,11 +432,19 @@ int options_parse(Options *out, const Command *command, int argc, char **argv)
     return options_check(out, command);
 }
 
-void options_free(Options *options)
+static void lists_free(Options *options, const Option *rows)
 {
-    free(options->stop.at);
-    free(options->sampling.dry_breakers.at);
-    free(options->sampling.logit_bias.at);
-    free(options->sampling.stop_ids.at);
+    for (const Option *o = rows; o && o->name; o++) {
+        void *slot = (char *)options + o->offset;
+        if (o->kind == OPTION_LIST) free(((TextList *)slot)->at);
+        if (o->kind == OPTION_IDS) free(((IdList *)slot)->at);
+        if (o->kind == OPTION_BIAS) free(((BiasList *)slot)->at);
+    }
+}
+
+void options_free(Options *options, const Command *command)
+{
+    lists_free(options, command->own);
+    lists_free(options, common_options);
     free(options);
 }

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-COMMANDS = ["run", "chat", "inspect", "tokenize", "detokenize", "render", "parse", "logits", "perplexity", "compare"]
+COMMANDS = ["run", "chat", "inspect", "tokenize", "detokenize", "render", "parse", "logits", "perplexity", "compare", "pull", "list",
+            "rm"]
 
 
 def options_of(help_text):
@@ -144,6 +145,7 @@ def test_bash_completes_commands_options_choices_and_models(dure, tmp_path):
     models = tmp_path / "models"
     models.mkdir()
     (models / "mini.gguf").touch()
+    (models / "org/model/.pull").mkdir(parents=True)
 
     def complete(*words):
         line = " ".join(f"'{word}'" for word in ("dure", *words))
@@ -157,6 +159,7 @@ def test_bash_completes_commands_options_choices_and_models(dure, tmp_path):
     assert "bf16" in complete("run", "m", "--kv", "")
     assert complete("run", "m", "--cpu", "scal") == ["scalar"]
     assert "mini" in complete("run", "mi")
+    assert "org/model" in complete("rm", "or")
     for command, options in every_option(dure).items():
         assert {f"--{option}" for option in options} <= set(complete(command, "--")), command
 
