@@ -29,11 +29,11 @@ def cases_of(*writers):
 every_copy = pytest.mark.parametrize("case, writer", cases_of(write_converted, write_own))
 
 
-def logits_of(dure, model, ids, tmp_path, *options):
+def outputs_of(dure, model, ids, tmp_path, *options):
     (tmp_path / "ids.json").write_text(json.dumps([int(i) for i in ids]))
     out = tmp_path / "out.safetensors"
     dure("logits", model, "--ids", tmp_path / "ids.json", "--out", out, *options).ok()
-    return read_safetensors(out)["logits"]
+    return read_safetensors(out)
 
 
 def longest_prompt(case):
@@ -45,7 +45,7 @@ def longest_prompt(case):
 def check_logits(dure, copy, case, tmp_path):
     ids, expected = longest_prompt(case)
     tolerance = json.loads((case / "case.json").read_text())["tolerance"]["logits_abs"]
-    logits = logits_of(dure, copy, ids, tmp_path, "--cpu", "scalar")
+    logits = outputs_of(dure, copy, ids, tmp_path, "--cpu", "scalar")["logits"]
     assert numpy.abs(logits - expected).max() <= tolerance
 
 
@@ -75,18 +75,33 @@ def test_gguf_copy_is_described_as_its_safetensors(dure, case, writer, tmp_path)
 
 
 # Activations rounded to 16 bits in blocks of 32 are off by at most 1/64768 of the block's largest. Through a handful of layers that
-# leaves the logits (standard deviation 2.5) within 0.0045 at worst and 0.0005 in the mean, as seen; four times that is the bound.
+# leaves the logits (standard deviation 2.5) within 0.0045 at worst and 0.0005 in the mean, as seen; four times that is the bound. It
+# holds up to the first token for which two experts were so nearly equal that another one is taken.
 WORST, MEAN = 0.02, 0.002
 
 
+def tokens_before_another_choice(exact, fast):
+    choices = [name for name in exact if "router" in name and name.endswith(".ids")]
+    return min([numpy.append(numpy.nonzero((exact[name] != fast[name]).any(axis=1))[0], len(exact["logits"]))[0] for name in choices],
+               default=len(exact["logits"]))
+
+
+def once_each():
+    """Every case by its converter, or by us where there is none."""
+    converted = cases_of(write_converted)
+    return converted + [item for item in cases_of(write_own) if item.values[0] not in {other.values[0] for other in converted}]
+
+
 @pytest.mark.parametrize("quantisation", ["Q8_0", "Q4_1", "Q4_0", "Q5_0", "Q5_1"])
-@pytest.mark.parametrize("case, writer", [item for item in cases_of(write_converted) if item.id.split("/")[0] in FAMILIES[:3]])
+@pytest.mark.parametrize("case, writer", once_each())
 def test_integer_activations_stay_within_their_bound(dure, case, writer, tmp_path, quantisation):
     ids, _ = longest_prompt(case)
     writer(tmp_path / "copy.gguf", case, gguf.GGMLQuantizationType[quantisation])
-    exact = logits_of(dure, tmp_path / "copy.gguf", ids, tmp_path, "--cpu", "scalar")
-    fast = logits_of(dure, tmp_path / "copy.gguf", ids, tmp_path, "--kv", "f32")
-    off = numpy.abs(fast - exact)
+    exact = outputs_of(dure, tmp_path / "copy.gguf", ids, tmp_path, "--trace", "--cpu", "scalar")
+    fast = outputs_of(dure, tmp_path / "copy.gguf", ids, tmp_path, "--trace", "--kv", "f32")
+    same = tokens_before_another_choice(exact, fast)
+    assert same >= 30
+    off = numpy.abs(fast["logits"] - exact["logits"])[:same]
     assert off.max() <= WORST and off.mean() <= MEAN
 
 
