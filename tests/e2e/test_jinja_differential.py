@@ -104,7 +104,8 @@ def difference(want, got):
         return None
     if want is None:
         return f"rendered what jinja2 refuses: {text!r}" if ok else None
-    if UNREPEATABLE.search(want):
+    # A filter may have put any blanks between the letters.
+    if UNREPEATABLE.search(want) or "generatorobject" in "".join(want.split()).lower():
         return None
     if ok:
         return None if text == want else f"\n  jinja2 {want!r}\n  dure   {text!r}"
