@@ -46,7 +46,7 @@ void case_open(Case *c, const char *folder)
     must(checkpoint_open(&c->checkpoint, folder, CHECKPOINT_ALL, NULL, NULL));
     snprintf(path, sizeof path, "%s/expected.safetensors", folder);
     must(checkpoint_open(&c->expected, path, CHECKPOINT_ALL, NULL, NULL));
-    must(recipe_from(&c->recipe, &c->arena, c->checkpoint->config, c->checkpoint));
+    must(recipe_from(&c->recipe, &c->arena, c->checkpoint->config, c->checkpoint, NULL));
     must(weights_bind(&c->weights, &c->arena, c->recipe, c->checkpoint, NULL, NULL));
 }
 

@@ -224,7 +224,7 @@ static void weights_load(DureModel *model)
         model->weights_fault = model->recipe_fault;
         return;
     }
-    model->recipe_fault = recipe_from(&model->recipe, &model->arena, c->config, c);
+    model->recipe_fault = recipe_from(&model->recipe, &model->arena, c->config, c, &model->report);
     model->weights_fault = model->recipe_fault;
     if (model->recipe_fault.code) return;
     for (int i = 0; i < model->recipe->end_count; i++) ends_add(model, model->recipe->end_ids[i]);

@@ -79,7 +79,7 @@ struct DureModel {
     Checkpoint *checkpoint;
     Recipe *recipe;
     Weights *weights;
-    Report report; // what weights_bind found wrong
+    Report report; // what recipe_from or weights_bind found wrong
     Err recipe_fault, weights_fault;
     Tokenizer *tokenizer;
     Err tokenizer_fault;

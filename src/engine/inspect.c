@@ -184,10 +184,11 @@ static json_t *faults_of(JsonMaker *m, const DureModel *model)
 {
     json_t *list = json_array();
     const bool bare = !model->text_only && !model->checkpoint->tensor_count;
-    if (!model->text_only) append_fault(m, list, &model->recipe_fault);
     if (model->report.count)
         append_lines(m, list, buf_str(&model->report.text));
-    else if (!model->recipe_fault.code && !bare)
+    else if (!model->text_only && model->recipe_fault.code)
+        append_fault(m, list, &model->recipe_fault);
+    else if (!bare && !model->text_only)
         append_fault(m, list, &model->weights_fault);
     if (!bare || !model->tokenizer_absent) append_fault(m, list, &model->tokenizer_fault);
     if (!model->tokenizer_fault.code) append_fault(m, list, &model->chat_fault);

@@ -7,6 +7,12 @@
 #include "base/base.h"
 #include "format/format.h"
 
+// Many faults, told together. The Err gives their number and the first three.
+typedef struct Report {
+    Buf text; // one fault a line
+    int count;
+} Report;
+
 // ---- Recipe --------------------------------------------------------------------------------------------------------
 
 enum { ROPES_MOST = 4, NO_ROPE = -1, END_IDS_MOST = 16 };
@@ -101,8 +107,8 @@ typedef struct Family Family;
 Err family_find(const Family **out, const Meta *config, CheckpointKind kind);
 const char *family_name(const Family *family);
 // Reads the config and, where only the presence of tensors decides, the checkpoint (may be NULL: the default is taken and noted
-// in `assumed`). All missing or mistyped keys are reported at once. Memory from `arena`.
-Err recipe_from(Recipe **out, Arena *arena, const Meta *config, const Checkpoint *checkpoint);
+// in `assumed`). Missing and mistyped keys are collected in *report (may be NULL), one a line. Memory from `arena`.
+Err recipe_from(Recipe **out, Arena *arena, const Meta *config, const Checkpoint *checkpoint, Report *report);
 void recipe_free(Recipe *recipe); // what is not in the arena
 
 typedef enum Part {
@@ -187,12 +193,6 @@ typedef struct Weights {
     int64_t superfluous; // tensors that nothing uses and that the family does not know
     const uint8_t *used; // [tensor_count of the checkpoint]: TensorUse
 } Weights;
-
-// Many faults, told together. The Err gives their number and the first three.
-typedef struct Report {
-    Buf text; // one fault a line
-    int count;
-} Report;
 
 // Binds every tensor of the recipe. Small vectors become float32 in `arena`; matrices stay where they lie in the file.
 // Missing and misshapen tensors are collected in *report (may be NULL); superfluous ones are one warning in `log`.

@@ -46,7 +46,8 @@ Err family_find(const Family **out, const Meta *config, CheckpointKind kind)
     const char *key = kind == CHECKPOINT_GGUF ? "general.architecture" : "model_type";
     const Family *near = NULL;
     Str type;
-    if (!meta_text(config, key, &type)) return err(ERR_FORMAT, "%s: %s is missing", config->source, key);
+    if (!meta_text(config, key, &type))
+        return err(ERR_FORMAT, "%s: %s is missing or not a string", config->source, key);
     for (const Family *const *family = families; *family; family++) {
         if (!listed(kind == CHECKPOINT_GGUF ? (*family)->architectures : (*family)->types, type)) continue;
         near = *family;
@@ -223,7 +224,8 @@ static CheckpointKind kind_of(const Meta *config, const Checkpoint *checkpoint)
 }
 
 // f: what the config is and whose words it has
-static Err recipe_read(Recipe *r, Fields f, const Family *family, Arena *arena, const Checkpoint *checkpoint)
+static Err recipe_read(Recipe *r, Fields f, const Family *family, Arena *arena, const Checkpoint *checkpoint,
+                       Report *report)
 {
     char prefix[96];
     find_prefix(prefix, f.meta, f.kind);
@@ -243,11 +245,14 @@ static Err recipe_read(Recipe *r, Fields f, const Family *family, Arena *arena, 
     // A head in the file is the head, whatever tie_word_embeddings says.
     if (checkpoint && slot_find(r, checkpoint, SLOT_HEAD, 0, 0)) r->tied = false;
     Err e = r->assumed.failed ? err_memory("the recipe") : report_err(&f.report, ERR_FORMAT, f.meta->source);
-    report_free(&f.report);
+    if (report)
+        *report = f.report;
+    else
+        report_free(&f.report);
     return e.code ? e : recipe_fill_ropes(r, arena, checkpoint, f.meta->source);
 }
 
-Err recipe_from(Recipe **out, Arena *arena, const Meta *config, const Checkpoint *checkpoint)
+Err recipe_from(Recipe **out, Arena *arena, const Meta *config, const Checkpoint *checkpoint, Report *report)
 {
     const Family *family = NULL;
     if (!config) return err(ERR_FORMAT, "%s: there is no config.json", checkpoint ? checkpoint->path : "the model");
@@ -260,7 +265,7 @@ Err recipe_from(Recipe **out, Arena *arena, const Meta *config, const Checkpoint
     if (!r) return err_memory("the recipe");
     if (checkpoint && !checkpoint->tensor_count) checkpoint = NULL; // a config alone
     r->family = family->name;
-    e = recipe_read(r, (Fields){ .meta = config, .kind = kind }, family, arena, checkpoint);
+    e = recipe_read(r, (Fields){ .meta = config, .kind = kind }, family, arena, checkpoint, report);
     if (e.code)
         recipe_free(r);
     else

@@ -105,6 +105,15 @@ def test_what_fits_follows_the_memory_given(dure, folder_of):
     assert not any(c["fits"] for c in dure("inspect", folder, "--json", "--memory", "1M").ok().json["fit"])
 
 
+def test_every_fault_of_a_config_is_told(dure, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "axk1", "hidden_size": -1, "num_attention_heads": "many"}')
+    faults = dure("inspect", tmp_path, "--json").ok().json["faults"]
+    assert len(faults) > 10 and "hidden_size is -1, expected 1 to 16777216" in faults
+    assert "num_attention_heads is not a whole number" in faults and "kv_lora_rank is missing" in faults
+    (tmp_path / "config.json").write_text('{"model_type": 3}')
+    assert any("model_type is missing or not a string" in fault for fault in dure("inspect", tmp_path, "--json").ok().json["faults"])
+
+
 def test_a_config_alone_is_not_run(dure, folder_of):
     dure("run", folder_of("exaone4_1b"), "x").refused("holds no weights", "model.safetensors")
 

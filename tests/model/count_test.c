@@ -18,7 +18,7 @@ static Recipe *recipe_of_config(Arena *arena, const char *name)
     Err e = file_read(&text, path, 1 << 20);
     if (!e.code) e = json_parse(&json, buf_str(&text), JSON_COMMENTS, path);
     if (!e.code) e = meta_from_json(&meta, arena, json, path);
-    if (!e.code) e = recipe_from(&r, arena, meta, NULL);
+    if (!e.code) e = recipe_from(&r, arena, meta, NULL, NULL);
     if (e.code) fail_msg("%s", e.text);
     json_decref(json);
     buf_free(&text);

@@ -15,7 +15,7 @@ static Err recipe_of(Recipe **out, Arena *arena, const char *text)
     e = meta_from_json(&meta, arena, json, "config.json");
     assert_int_equal(e.code, 0);
     json_decref(json);
-    return recipe_from(out, arena, meta, NULL);
+    return recipe_from(out, arena, meta, NULL, NULL);
 }
 
 static void expect_fault(const char *text, const char *const *pieces)

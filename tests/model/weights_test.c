@@ -100,7 +100,7 @@ static Err bind_changed(const Change *change, Report *report)
     Recipe *r = NULL;
     Weights *w = NULL;
     warnings = 0;
-    Err e = recipe_from(&r, &arena, c->config, c);
+    Err e = recipe_from(&r, &arena, c->config, c, NULL);
     if (!e.code) e = weights_bind(&w, &arena, r, c, report, &(Log){ count_warning, NULL });
     assert_true((w != NULL) == !e.code);
     recipe_free(r);
