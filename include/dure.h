@@ -166,7 +166,7 @@ DURE_API int dure_parser_next(DureParser *parser, DureDelta *delta);
 
 typedef enum DureKvType { DURE_KV_DEFAULT, DURE_KV_F32, DURE_KV_BF16, DURE_KV_Q8 } DureKvType;
 
-/* Latent attention (A.X K1, VAETKI). Absorbed: the smallest cache. Expanded: a cache many times larger, less to compute for long
+/* Latent attention. Absorbed: the smallest cache. Expanded: a cache many times larger, less to compute for long
  * prompts with short answers. Mixed: absorbed, but long pieces of a prompt are expanded while they are read; answers then depend in
  * their last bits on what was cached. */
 typedef enum DureMla { DURE_MLA_ABSORBED, DURE_MLA_EXPANDED, DURE_MLA_MIXED } DureMla;
