@@ -151,8 +151,8 @@ static void check_case(const char *folder, void *level)
     case_close(&c);
 }
 
-// Sanitizers make this test ten times slower: there the best level stands for all.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+// Sanitizers and counters make this test ten times slower: there the best level stands for all.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(DURE_SLOW)
 static const bool every_level = false;
 #else
 static const bool every_level = true;
