@@ -348,6 +348,9 @@ typedef struct DureWatch {
     void (*tensor)(void *user, const char *name, const float *f, const int32_t *i, int64_t rows, int64_t cols);
     void *user;
     int all_logits;
+    /* logits of the draft layers' passes (DURE_DRAFT_MTP): the row at `position` has the token behind it, too, and proposes the one
+     * after that. After the last token, chained proposals follow at the positions behind it. */
+    void (*draft)(void *user, int64_t position, const float *logits, int64_t vocab);
 } DureWatch;
 DURE_API void dure_session_watch(DureSession *session, const DureWatch *watch); /* NULL: off; the struct is copied */
 

@@ -77,7 +77,8 @@ static int step_both(Running *first, Running *second)
 
 static int compare_read(Running *first, Running *second, Comparison *c, const ScoreWindows *how)
 {
-    const DureWatch keep = { keep_row, NULL, c, 1 }, compare = { compare_row, NULL, c, 1 };
+    const DureWatch keep = { .logits = keep_row, .user = c, .all_logits = 1 },
+                    compare = { .logits = compare_row, .user = c, .all_logits = 1 };
     int code = EXIT_FINE;
     dure_session_watch(first->session, &keep);
     dure_session_watch(second->session, &compare);

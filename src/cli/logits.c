@@ -11,7 +11,7 @@ typedef struct LogitsOptions {
     Options common;
     const char *ids, *out;
     int64_t greedy;
-    bool last, trace;
+    bool last, trace, mtp;
 } LogitsOptions;
 
 static const Option logits_own[] = {
@@ -26,6 +26,9 @@ static const Option logits_own[] = {
     { "last", 0, OPTION_FLAG, NULL, "Logits of the last position alone.", .offset = offsetof(LogitsOptions, last) },
     { "trace", 0, OPTION_FLAG, NULL, "Also hidden states and router choices.",
       .offset = offsetof(LogitsOptions, trace) },
+    { "mtp", 0, OPTION_FLAG, NULL,
+      "Also the draft layers' logits, \"mtp.logits\", and three drafts chained after the prompt, \"mtp.draft\".",
+      .offset = offsetof(LogitsOptions, mtp) },
     { 0 },
 };
 
@@ -38,10 +41,14 @@ typedef struct Table {
     int64_t rows, cols, capacity; // capacity in rows
 } Table;
 
+enum { DRAFTS = 3 };
+
 typedef struct Watched {
     int64_t n; // tokens of the prompt
     bool last; // only the last row of logits is kept
     bool over; // the prompt is done: what comes now belongs to the tokens that follow
+    int32_t draft[DRAFTS];
+    int drafts; // of them, seen
     Table *table;
     size_t count;
 } Watched;
@@ -93,7 +100,23 @@ static void see_logits(void *user, int64_t position, const float *logits, int64_
 static void see_tensor(void *user, const char *name, const float *f, const int32_t *i, int64_t rows, int64_t cols)
 {
     Watched *w = user;
-    if (!w->over) table_add(w, name, f, i, rows, cols);
+    // The draft layers' states come behind the logits.
+    if (strcmp(name, "mtp.hidden") ? !w->over : w->drafts == 0) table_add(w, name, f, i, rows, cols);
+}
+
+// The prompt's rows, then the chained ones; each position's first is the prompt's own.
+static void see_draft(void *user, int64_t position, const float *logits, int64_t vocab)
+{
+    Watched *w = user;
+    int64_t best = 0;
+    if (w->drafts == DRAFTS || position != w->n - 1 + w->drafts) {
+        if (position < w->n - 1 && !w->drafts) table_add(w, "mtp.logits", logits, NULL, 1, vocab);
+        return;
+    }
+    if (!w->drafts) table_add(w, "mtp.logits", logits, NULL, 1, vocab);
+    for (int64_t i = 1; i < vocab; i++)
+        if (logits[i] > logits[best]) best = i;
+    w->draft[w->drafts++] = (int32_t)best;
 }
 
 static void watched_free(Watched *w)
@@ -109,13 +132,14 @@ static void watched_free(Watched *w)
 
 static int write_safetensors(const Watched *w, const DureIds *greedy, const char *path)
 {
-    DureTensor *tensors = need(calloc(w->count + 1, sizeof *tensors));
+    DureTensor *tensors = need(calloc(w->count + 2, sizeof *tensors));
     size_t n = 0;
     for (size_t i = 0; i < w->count; i++) {
         const Table *t = &w->table[i];
         tensors[n++] = (DureTensor){ t->name, t->f, t->i, 2, { t->rows, t->cols } };
     }
     if (greedy->n) tensors[n++] = (DureTensor){ "greedy", NULL, greedy->at, 1, { (int64_t)greedy->n } };
+    if (w->drafts) tensors[n++] = (DureTensor){ "mtp.draft", NULL, w->draft, 1, { w->drafts } };
     DureError error;
     int code = dure_write_tensors(path, tensors, n, &error) ? fail("%s", error.text) : EXIT_FINE;
     free(tensors);
@@ -139,7 +163,7 @@ static void json_rows(FILE *file, const Table *t)
     }
 }
 
-static int write_json(const Watched *w, const DureIds *greedy, const char *path)
+static int write_json(Watched *w, const DureIds *greedy, const char *path)
 {
     FILE *file = strcmp(path, "-") ? fopen(path, "wb") : stdout;
     if (!file) return fail("%s: %s", path, strerror(errno));
@@ -148,9 +172,16 @@ static int write_json(const Watched *w, const DureIds *greedy, const char *path)
         json_rows(file, &w->table[i]);
         fputc(']', file);
     }
-    if (greedy->n) fprintf(file, "%s\"greedy\": [", w->count ? ",\n " : "{");
-    for (size_t i = 0; i < greedy->n; i++) fprintf(file, i ? ", %d" : "%d", greedy->at[i]);
-    fputs(greedy->n ? "]}\n" : "}\n", file);
+    const DureIds lists[] = { *greedy, { w->draft, (size_t)w->drafts } };
+    static const char *const names[] = { "greedy", "mtp.draft" };
+    bool opened = w->count > 0;
+    for (size_t l = 0; l < COUNT(lists); l++) {
+        if (lists[l].n) fprintf(file, "%s\"%s\": [", opened ? ",\n " : "{", names[l]);
+        for (size_t i = 0; i < lists[l].n; i++) fprintf(file, i ? ", %d" : "%d", lists[l].at[i]);
+        if (lists[l].n) fputc(']', file);
+        opened |= lists[l].n > 0;
+    }
+    fputs("}\n", file);
     if (file == stdout) return out_close();
     bool failed = ferror(file);
     if (fclose(file) || failed) return fail("%s: %s", path, strerror(errno));
@@ -165,8 +196,13 @@ static int logits_run(Running *running, const LogitsOptions *o, Watched *w, Dure
     DureError error;
     dure_sampling_default(&sampling);
     sampling.max_tokens = o->greedy ? o->greedy : 1;
+    if (o->mtp && sampling.max_tokens < 2) sampling.max_tokens = 2; // drafts are made where a reply goes on
     sampling.ignore_end = 1;
-    const DureWatch watch = { see_logits, o->trace ? see_tensor : NULL, w, !o->last };
+    const DureWatch watch = { .logits = see_logits,
+                              .tensor = o->trace ? see_tensor : NULL,
+                              .user = w,
+                              .all_logits = !o->last,
+                              .draft = o->mtp ? see_draft : NULL };
     dure_session_watch(running->session, &watch);
     Answer answer;
     int code = answer_make(&answer, running, &(AnswerHow){ .sampling = &sampling }, &error);
@@ -221,6 +257,10 @@ static bool ends_in(const char *text, const char *ending)
 static int logits(Options *options)
 {
     const LogitsOptions *o = (const LogitsOptions *)(const void *)options;
+    if (o->mtp) { // the draft layers run, whether they pay or not
+        options->draft = DURE_DRAFT_MTP;
+        options->draft_tokens = DRAFTS;
+    }
     if (!o->out) return usage("logits needs --out FILE: a name that ends in .safetensors or .json, or -");
     bool as_json = !strcmp(o->out, "-") || ends_in(o->out, ".json");
     if (!as_json && !ends_in(o->out, ".safetensors"))

@@ -40,7 +40,7 @@ static int read_window(Running *running)
 
 static int perplexity_read(Running *running, Perplexity *p, const ScoreWindows *how)
 {
-    const DureWatch watch = { see_row, NULL, p, 1 };
+    const DureWatch watch = { .logits = see_row, .user = p, .all_logits = 1 };
     int code = EXIT_FINE;
     dure_session_watch(running->session, &watch);
     for (int64_t scored = 0; !code && score_next(&p->window, p->text, how, scored); scored = p->window.end) {

@@ -24,7 +24,8 @@ int score_text(ScoreText *out, const DureModel *model, const Bytes *text, const 
     code = ids_of(&plain, model, text, DURE_NO_SPECIAL);
     if (!code) {
         const size_t more = whole.n > plain.n ? whole.n - plain.n : 0;
-        while (plain.n && out->before < more && memcmp(whole.at + out->before, plain.at, plain.n * sizeof *plain.at) != 0)
+        while (plain.n && out->before < more &&
+               memcmp(whole.at + out->before, plain.at, plain.n * sizeof *plain.at) != 0)
             out->before++;
         out->n = (int64_t)plain.n;
         out->ids = need(malloc((out->before + plain.n + 1) * sizeof *out->ids));

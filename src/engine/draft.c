@@ -114,7 +114,8 @@ static void add_rows(DureEngine *engine, DureSession *s, int64_t row, int64_t be
     for (int64_t p = begin; p < end && p < last; p++) {
         engine->draft_from[engine->draft_T] = (int32_t)(row + p - begin);
         engine->draft_rows[engine->draft_T++] =
-            (BatchRow){ s->sequence, (int32_t)p, s->tokens.at[p + 1], s->state == SESSION_REPLYING && p + 1 == last };
+            (BatchRow){ s->sequence, (int32_t)p, s->tokens.at[p + 1],
+                        s->watch.draft || (s->state == SESSION_REPLYING && p + 1 == last) };
     }
 }
 
@@ -126,20 +127,25 @@ static int32_t likeliest(const float *logits, int64_t n)
     return best;
 }
 
-// Takes each wanted row's proposal, and makes the rows of a further pass out of them. logits: of the wanted rows in order.
-static void take_proposals(DureEngine *engine, const float *logits)
+// Shows the rows that are watched, takes the proposals of those behind which a reply goes on, and makes the rows of pass number
+// `pass` + 1 out of them. logits: of the wanted rows in order.
+static void take_proposals(DureEngine *engine, int64_t pass, const float *logits)
 {
     const int64_t vocab = engine->model->recipe->vocab;
     int64_t kept = 0;
     for (int64_t i = 0; i < engine->draft_T; i++) {
-        BatchRow *row = &engine->draft_rows[i];
+        const BatchRow row = engine->draft_rows[i];
         DureSession *s = engine->first;
-        if (!row->want_logits) continue;
-        while (s->sequence != row->sequence) s = s->after;
-        s->draft[s->draft_count] = likeliest(logits, vocab);
+        if (!row.want_logits) continue;
+        while (s->sequence != row.sequence) s = s->after;
+        if (s->watch.draft) s->watch.draft(s->watch.user, row.position, logits, vocab);
+        const bool goes_on = s->state == SESSION_REPLYING && row.position == (int64_t)s->tokens.n - 2 + pass;
+        if (goes_on) {
+            s->draft[s->draft_count] = likeliest(logits, vocab);
+            engine->draft_rows[kept] = (BatchRow){ row.sequence, row.position + 1, s->draft[s->draft_count++], true };
+            engine->draft_from[kept++] = (int32_t)i;
+        }
         logits += vocab;
-        engine->draft_rows[kept] = (BatchRow){ row->sequence, row->position + 1, s->draft[s->draft_count++], true };
-        engine->draft_from[kept++] = (int32_t)i;
     }
     engine->draft_T = kept;
 }
@@ -167,7 +173,7 @@ void draft_add(DureEngine *engine, DureSession *s, int64_t row, int64_t begin)
     add_rows(engine, s, row, begin, cache_length(s->sequence));
 }
 
-Err draft_run(DureEngine *engine)
+Err draft_run(DureEngine *engine, const Trace *trace)
 {
     const int64_t layers = engine->model->recipe->draft_layers;
     Err e = OK;
@@ -176,8 +182,9 @@ Err draft_run(DureEngine *engine)
         const float *logits = NULL;
         for (int64_t r = 0; i && r < batch.T && !e.code; r++) e = cache_reserve(batch.rows[r].sequence, i);
         if (!e.code)
-            e = decoder_draft(engine->decoder, &batch, engine->draft_from, i < layers ? i : layers - 1, NULL, &logits);
-        if (!e.code) take_proposals(engine, logits);
+            e = decoder_draft(engine->decoder, &batch, engine->draft_from, i < layers ? i : layers - 1,
+                              i ? NULL : trace, &logits);
+        if (!e.code) take_proposals(engine, i, logits);
     }
     engine->draft_T = 0;
     return e.code == ERR_LIMIT || e.code == ERR_MEMORY ? OK : e; // without room for drafts there are none

@@ -299,7 +299,7 @@ void draft_measure(DureEngine *engine, bool drafted, double seconds, int64_t tok
 // main batch), run. New proposals are in the sessions then.
 void draft_begin(DureEngine *engine);
 void draft_add(DureEngine *engine, DureSession *session, int64_t row, int64_t begin);
-Err draft_run(DureEngine *engine);
+Err draft_run(DureEngine *engine, const Trace *trace); // trace: of the first pass; may be NULL
 
 // ---- engine.c, schedule.c ------------------------------------------------------------------------------------------
 

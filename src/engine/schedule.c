@@ -172,7 +172,7 @@ static Err batch_run(Step *step)
     draft_begin(engine);
     for (DureSession *s = engine->first; s; s = s->after)
         if (s->share) batch_deliver(step, s, logits, begun);
-    return draft_run(engine);
+    return draft_run(engine, trace.see ? &trace : NULL);
 }
 
 // ---- Steps ---------------------------------------------------------------------------------------------------------

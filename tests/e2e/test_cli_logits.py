@@ -58,6 +58,29 @@ def test_inner_states_equal_the_reference(dure, case, tmp_path):
             assert np.abs(got[name] - value).max() <= bound, name
 
 
+@pytest.mark.parametrize("name", ["base_f32", "bf16_sharded", "long_window"])
+def test_draft_layers_equal_the_reference(dure, name, tmp_path):
+    case = ROOT / "tests/golden/exaone_moe" / name
+    tolerance = json.loads((case / "case.json").read_text())["tolerance"]
+    for prompt in prompts(case):
+        for words in ((), ("--chunk", "7", "--greedy", "8")):
+            got = logits(dure, case, prompt["tokens"], tmp_path / "out.safetensors", "--cpu", "scalar", "--mtp",
+                         "--trace", *words)
+            assert got["mtp.logits"].shape == prompt["mtp.logits"].shape
+            assert np.abs(got["mtp.logits"] - prompt["mtp.logits"]).max() <= tolerance["logits_abs"]
+            np.testing.assert_array_equal(got["mtp.draft"], prompt["mtp.draft"])
+            if "mtp.hidden" in prompt:
+                assert np.abs(got["mtp.hidden"] - prompt["mtp.hidden"]).max() <= tolerance["hidden_abs"]
+            assert words == () or list(got["greedy"]) == list(prompt["greedy"][:8])
+
+
+def test_a_model_without_draft_layers_has_no_drafts(dure, tmp_path):
+    case = ROOT / "tests/golden/llama/llama3_tied"
+    run = dure("logits", case, "--ids", "-", "--out", tmp_path / "out.json", "--mtp", stdin="[1, 2]")
+    assert run.rc == 1 and "no draft layers" in run.message
+    assert not (tmp_path / "out.json").exists()
+
+
 @golden_parametrize("llama", "exaone_moe")
 def test_the_last_row_is_the_last_row(dure, case, tmp_path):
     prompt = prompts(case)[-1]
