@@ -171,11 +171,12 @@ static int talk_begin(Talk *talk, const Options *o)
     if (!code) code = running_open(&talk->running, o);
     if (!code) {
         code = sampling_from(&talk->sampling, o, talk->running.model);
+        if (!code) code = reasoning_kwargs(&talk->kwargs, o, talk->running.model, &talk->running.remarks);
         if (code)
             running_close(&talk->running);
         else
             remarks_show(&talk->running.remarks);
-        talk->how.kwargs = talk->kwargs = code ? NULL : reasoning_kwargs(o);
+        talk->how.kwargs = talk->kwargs;
         talk->how.tools = talk->tools;
         talk->sampling.stop = NULL; // the parser has them
     }

@@ -94,6 +94,7 @@ typedef struct Options {
     int64_t draft_tokens;
     int cpu;       // index into cpu_levels; 0: the best
     int reasoning; // index into reasoning_names
+    int effort;    // index into effort_names
     const char *prompt, *file, *system, *kwargs, *now, *tools;
     SamplingOptions sampling;
     TextList stop;
@@ -117,8 +118,8 @@ extern const Command command_run, command_chat, command_inspect, command_tokeniz
     command_parse, command_logits, command_perplexity, command_compare, command_pull, command_list, command_rm;
 
 extern const Option common_options[]; // ends with name NULL
-extern const char *const cpu_levels[], *const kv_names[], *const mla_names[], *const draft_names[],
-                                                                                  *const reasoning_names[];
+extern const char *const cpu_levels[],
+    *const kv_names[], *const mla_names[], *const draft_names[], *const reasoning_names[], *const effort_names[];
 
 bool option_applies(const Option *option, const Command *command); // for rows of common_options
 // -1: go on with the command; else the exit code (a usage error was told, or help was printed).
@@ -270,7 +271,9 @@ const char *reason_name(DureReason reason);
 // ---- Replies (reply.c) ---------------------------------------------------------------------------------------------
 
 bool reasoning_shown(const Options *options);
-char *reasoning_kwargs(const Options *options); // for the template; NULL or by malloc
+// --reasoning and --effort for the template, below what --kwargs says; *out: NULL or by malloc. A template that does not ask for the
+// effort is remarked on. Exit code, told.
+int reasoning_kwargs(char **out, const Options *options, const DureModel *model, Remarks *remarks);
 // What --tools names, as JSON text by malloc; NULL: nothing. Exit code, told.
 int tools_read(char **out, const Options *options);
 // For the reply to these messages (JSON). Exit code, told.

@@ -7,25 +7,52 @@
 #include <unistd.h>
 
 const char *const reasoning_names[] = { "auto", "show", "hide", "off", NULL };
+const char *const effort_names[] = { "auto", "minimal", "low", "medium", "high", NULL };
 
 bool reasoning_shown(const Options *o)
 {
     return o->reasoning == REASONING_SHOW || (o->reasoning == REASONING_AUTO && isatty(STDOUT_FILENO));
 }
 
-// The templates differ in what they call it; each passes over the names of the others.
-char *reasoning_kwargs(const Options *o)
+// Whether a template asks for the effort: what it makes of the least differs from what it makes of the most.
+static void effort_remark(const DureModel *model, Remarks *remarks)
 {
-    if (o->reasoning != REASONING_OFF) return o->kwargs ? need(strdup(o->kwargs)) : NULL;
-    json_t *kwargs = need(json_pack("{s:b, s:b, s:b, s:s}", "enable_thinking", 0, "thinking", 0, "skip_reasoning", 1,
-                                    "reasoning_effort", "minimal"));
+    static const char message[] = "[{\"role\": \"user\", \"content\": \"?\"}]";
+    static const char *const kwargs[] = { "{\"reasoning_effort\": \"minimal\"}", "{\"reasoning_effort\": \"high\"}" };
+    DureText text[2] = { 0 };
+    int code = 0;
+    for (int i = 0; i < 2 && !code; i++) {
+        DureError error; // a template that fails will tell so for the real messages
+        code = dure_render(model, message, sizeof message - 1, &(DureRenderOptions){ .kwargs = kwargs[i] }, &text[i],
+                           NULL, &error);
+    }
+    if (!code && text[0].n == text[1].n && !memcmp(text[0].at, text[1].at, text[0].n))
+        remarks_take(remarks, DURE_LOG_WARNING,
+                     "this model's chat template does not ask for it; --effort has no effect");
+    for (int i = 0; i < 2; i++) dure_text_free(&text[i]);
+}
+
+// The templates differ in what they call it; each passes over the names of the others.
+int reasoning_kwargs(char **out, const Options *o, const DureModel *model, Remarks *remarks)
+{
+    *out = NULL;
+    if (o->effort && o->reasoning == REASONING_OFF)
+        return usage("--reasoning off asks for no reasoning, so --effort has no meaning with it");
+    if (o->effort) effort_remark(model, remarks);
+    if (!o->effort && o->reasoning != REASONING_OFF) {
+        *out = o->kwargs ? need(strdup(o->kwargs)) : NULL;
+        return EXIT_FINE;
+    }
+    json_t *kwargs = o->effort ? need(json_pack("{s:s}", "reasoning_effort", effort_names[o->effort]))
+                               : need(json_pack("{s:b, s:b, s:b, s:s}", "enable_thinking", 0, "thinking", 0,
+                                                "skip_reasoning", 1, "reasoning_effort", "minimal"));
     json_t *given = o->kwargs ? json_loads(o->kwargs, JSON_ALLOW_NUL, NULL) : NULL;
     const bool bad = o->kwargs && !json_is_object(given);
     if (!bad && given && json_object_update(kwargs, given)) need(NULL);
-    char *text = bad ? need(strdup(o->kwargs)) : need(json_dumps(kwargs, 0)); // what is bad, the library refuses
+    *out = bad ? need(strdup(o->kwargs)) : need(json_dumps(kwargs, 0)); // what is bad, the library refuses
     json_decref(given);
     json_decref(kwargs);
-    return text;
+    return EXIT_FINE;
 }
 
 int tools_read(char **out, const Options *o)

@@ -25,7 +25,9 @@ static int feed_chat(Running *running, const Options *o, const char *tools, cons
     DureRenderOptions how = { .tools = tools };
     int code = time_parse(&how.now, &how.utc_offset, o->now);
     if (code) return code;
-    char *kwargs = reasoning_kwargs(o);
+    char *kwargs;
+    code = reasoning_kwargs(&kwargs, o, running->model, &running->remarks);
+    if (code) return code;
     how.kwargs = kwargs;
     json_t *messages = need(json_array());
     if (o->system) message_add(messages, "system", o->system, strlen(o->system));
@@ -130,6 +132,7 @@ static int run(Options *options)
     if (o->raw && options->system) return usage("--raw has no messages, so --system has no meaning with it");
     if (o->raw && options->reasoning)
         return usage("--raw does not cut reasoning from the answer, so --reasoning has no meaning with it");
+    if (o->raw && options->effort) return usage("--raw has no template, so --effort has no meaning with it");
     if (o->raw && options->sampling.think_budget != NOT_GIVEN)
         return usage("--raw does not cut reasoning from the answer, so --think-budget has no meaning with it");
     if (o->raw && options->kwargs) return usage("--raw has no template, so --kwargs has no meaning with it");

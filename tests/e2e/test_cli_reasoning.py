@@ -71,6 +71,25 @@ def test_off_asks_the_template_and_kwargs_go_before_it(dure, switched):
     dure("run", switched, "?", *shown, "--kwargs", "{").refused("kwargs", "not valid JSON")
 
 
+def test_the_effort_goes_to_templates_that_ask_for_it(dure, switched, tmp_path):
+    asks = SWITCH.replace("enable_thinking is defined and not enable_thinking",
+                          "reasoning_effort is defined and reasoning_effort in ('minimal', 'low')")
+    model = write_talker(tmp_path / "asks", chain(THINK, "h", "m", THINK_END, "O", "k", ".", END), asks, MARKS)
+    for words, reasoning in (((), "hm"), (("--effort", "low"), None), (("--effort", "high"), "hm"),
+                             (("--effort", "minimal"), None), (("--effort", "auto"), "hm"),
+                             (("--effort", "low", "--kwargs", '{"reasoning_effort": "high"}'), "hm")):
+        told = dure("run", model, "?", "--json", *words).ok()
+        assert told.json["reasoning_content"] == reasoning and not told.err, words
+    assert dure("chat", model, "--reasoning", "show", "--effort", "low", stdin="a\nb\n").ok().text == "Ok.\n" * 2
+    for words in (("run", switched, "?"), ("chat", switched)):
+        told = dure(*words, "--effort", "low", stdin="?\n").ok()
+        assert told.text == "Ok.\n" and "--effort has no effect" in told.message and told.message.count("\n") == 1
+        assert not dure(*words, "--effort", "low", "--quiet", stdin="?\n").ok().err
+        dure(*words, "--effort", "low", "--reasoning", "off", stdin="?\n").refused("--effort", "--reasoning off", rc=2)
+        dure(*words, "--effort", "all", stdin="?\n").refused("--effort", "minimal", rc=2)
+    dure("run", model, "--raw", "--effort", "low", stdin="?\n").refused("--raw", "--effort", rc=2)
+
+
 def test_json_has_all_parts(dure, caller):
     for options in ([], ["--stop", "x"]):
         told = dure("run", caller, "?", "--json", *options).ok().json
