@@ -70,9 +70,9 @@ int talk_answer(Talk *talk)
     return code;
 }
 
-static void talk_ask(Talk *talk, const Bytes *text)
+static void talk_ask(Talk *talk, Bytes *text)
 {
-    if (utf8_check(text->at, text->n, "the message")) {
+    if (utf8_check(text->at, text->n, "the message") || attach_words(text)) {
         talk->failed = true;
         return;
     }
@@ -216,9 +216,10 @@ const Command command_chat = {
     .summary = "Talk with a model",
     .about =
         "Talks with a model, line by line. A line that ends in a backslash goes on in the next one; three quotation "
-        "marks open a text of many lines, three more at the end of a line close it. Ctrl-C ends an answer and keeps "
-        "the "
-        "talk; Ctrl-D ends it. Where standard input is no terminal, lines are read from it and answers alone are "
+        "marks open a text of many lines, three more at the end of a line close it. A word @FILE, or @\"A FILE\" where "
+        "the name has blanks, puts that file's text there, between lines of ``` of which the first names it; words "
+        "that name no file stay, and @@ is a plain @. Ctrl-C ends an answer and keeps the talk; Ctrl-D ends it. Where "
+        "standard input is no terminal, lines are read from it and answers alone are "
         "printed.",
     .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_SYSTEM | USES_TEMPLATE | USES_REPLY | USES_STATS,
     .bytes = sizeof(Options),

@@ -17,8 +17,9 @@ static void act_help(Talk *talk, const char *argument)
     printf("\n");
     help_wrap(
         "A line that ends in a backslash goes on in the next one. Three quotation marks \"\"\" open a text of many "
-        "lines, three more at the end of a line close it. A line that begins with a blank is never a command. Ctrl-C "
-        "ends an answer or clears the line, Ctrl-D ends the talk.",
+        "lines, three more at the end of a line close it. A line that begins with a blank is never a command. A word "
+        "@FILE, or @\"A FILE\", gives the file's text; @@ is a plain @. Ctrl-C ends an answer or clears the line, "
+        "Ctrl-D ends the talk.",
         0, 0);
     out_write("", 0);
 }
@@ -110,16 +111,6 @@ static void act_regen(Talk *talk, const char *argument)
     if (!(talk->sampling.temperature > 0)) talk_say(talk, "the temperature is 0: the answer will be the same");
     if (talk_answer(talk) && old && json_array_append(talk->messages, old)) need(NULL);
     json_decref(old);
-}
-
-static char *path_expanded(const char *argument)
-{
-    Bytes path = { 0 };
-    const char *home = getenv("HOME");
-    bool tilde = argument[0] == '~' && argument[1] == '/' && home;
-    if (tilde) bytes_put(&path, home, strlen(home));
-    bytes_put(&path, argument + tilde, strlen(argument + tilde));
-    return path.at;
 }
 
 // What a file of the talk holds.

@@ -205,9 +205,18 @@ int input_prompt(Bytes *out, const Options *options, const char **source);
 // {"messages": [...], "tools": ...} or an array. *tools is NULL if there are none.
 int input_messages(json_t **messages, json_t **tools, const char *path);
 void message_add(json_t *messages, const char *role, const char *text, size_t n); // text is UTF-8
+char *path_expanded(const char *path);                                            // ~/ is the user's folder; by malloc
 int time_parse(int64_t *seconds, int32_t *utc_offset, const char *text);          // ISO 8601; NULL: now
 void table_show(const json_t *list); // of objects, as a table on standard output; inspect.c
 void out_ids(const DureIds *ids);    // one JSON array and a newline
+
+// ---- Files within messages (attach.c) ------------------------------------------------------------------------------
+
+int attach_put(Bytes *out, const char *path);        // the file's block. Exit code, told
+int attach_files(Bytes *out, const TextList *paths); // their blocks behind the message
+// @path and @"a path" in a message become the blocks of the files they name; words that name none stay; @@ is @. Where one
+// cannot be read, the text stays as it was. Exit code, told.
+int attach_words(Bytes *text);
 
 // ---- Models (models.c) ---------------------------------------------------------------------------------------------
 

@@ -54,6 +54,16 @@ const char *input_name(const char *path)
     return strcmp(path, "-") ? path : "standard input";
 }
 
+char *path_expanded(const char *path)
+{
+    Bytes out = { 0 };
+    const char *home = getenv("HOME");
+    bool tilde = path[0] == '~' && path[1] == '/' && home;
+    if (tilde) bytes_put(&out, home, strlen(home));
+    bytes_put(&out, path + tilde, strlen(path + tilde));
+    return out.at;
+}
+
 int input_read(Bytes *out, const char *path)
 {
     FILE *file = strcmp(path, "-") ? fopen(path, "rb") : stdin;

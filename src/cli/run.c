@@ -8,12 +8,16 @@
 typedef struct RunOptions {
     Options common;
     bool raw;
+    TextList attach;
 } RunOptions;
 
 static const Option run_own[] = {
     { "raw", 0, OPTION_FLAG, NULL,
       "Continue the prompt as plain text: no template, no beginning token; special tokens written in it count.",
       .offset = offsetof(RunOptions, raw) },
+    { "attach", 0, OPTION_LIST, "FILE",
+      "Put FILE's text behind the prompt, between lines of ```. May be given many times.",
+      .offset = offsetof(RunOptions, attach) },
     { "logprobs", 0, OPTION_INT, "N",
       "With --json, tell the log-probability of each token of the answer, and of the N likeliest in its place.",
       .offset = offsetof(RunOptions, common.sampling.logprobs), 0, DURE_LOGPROBS_MOST },
@@ -137,6 +141,7 @@ static int run(Options *options)
         return usage("--raw does not cut reasoning from the answer, so --think-budget has no meaning with it");
     if (o->raw && options->kwargs) return usage("--raw has no template, so --kwargs has no meaning with it");
     if (o->raw && options->tools) return usage("--raw has no template, so --tools has no meaning with it");
+    if (o->raw && o->attach.n) return usage("--raw continues the prompt as it is, so --attach has no meaning with it");
     if (options->sampling.logprobs != NOT_GIVEN && !options->json)
         return usage("--logprobs are told with --json; give both");
     Bytes prompt;
@@ -148,6 +153,7 @@ static int run(Options *options)
     if (!prompt.n) code = fail("%s is empty; there is nothing to answer", source);
     if (!code) code = utf8_check(prompt.at, prompt.n, source);
     if (!code && options->system) code = utf8_check(options->system, strlen(options->system), "the system message");
+    if (!code) code = attach_files(&prompt, &o->attach);
     char *tools = NULL;
     if (!code) code = tools_read(&tools, options);
     if (!code) code = ask(o, tools, &prompt);

@@ -292,3 +292,62 @@ def test_turns_are_undone_and_talks_forked(dure, parisian, tmp_path):
     assert "* first\n  second\n" in told.text
     wrong = dure("chat", parisian, stdin="/undo\n/switch x\n/fork first\n/fork\n", cwd=tmp_path)
     assert wrong.rc == 1 and len(wrong.message.splitlines()) == 4
+
+
+# ---- Files within messages ----
+
+
+def asked(dure, model, folder, *messages):
+    """What the model was told, message by message; and how the talk ended."""
+    told = dure("chat", model, stdin="\n".join([*messages, "/save talk.json"]) + "\n", cwd=folder)
+    return [text for role, text in saved(folder) if role == "user"], told
+
+
+def test_a_word_with_an_at_puts_a_file_into_the_message(dure, parisian, tmp_path):
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    (tmp_path / "이 름.c").write_text("int 가;")
+    (tmp_path / "empty").write_text("")
+    a, b = "```a.txt\none\ntwo\n```", "```이 름.c\nint 가;\n```"
+    for line, text in (("@a.txt", a), ("see @a.txt", f"see\n{a}"), ("see  @a.txt  now", f"see\n{a}\nnow"),
+                       ('@a.txt @"이 름.c"', f"{a}\n{b}"), ("first\\\n@a.txt\\\nlast", f"first\n{a}\nlast"),
+                       ("@empty", "```empty\n```"), ("@./a.txt", a.replace("a.txt", "./a.txt")),
+                       (f"@{tmp_path}/a.txt", a.replace("a.txt", f"{tmp_path}/a.txt"))):
+        texts, told = asked(dure, parisian, tmp_path, line)
+        assert texts == [text] and told.ok().text == "Paris.\n" and not told.err, line
+
+
+def test_words_that_name_no_file_stay_as_they_are(dure, parisian, tmp_path):
+    (tmp_path / "b.com").write_text("never")
+    for line, text in (("to a@b.com", "to a@b.com"), ("hello @nobody", "hello @nobody"), ("@", "@"), ("a @ b", "a @ b"),
+                       ("@@b.com x@@y", "@b.com x@@y"), ("@@@b.com", "@@b.com"), ('@"b.com', '@"b.com'), ('@""', '@""'),
+                       ('@"b.com"x', '@"b.com"x'), ("(@b.com)", "(@b.com)")):
+        texts, told = asked(dure, parisian, tmp_path, line)
+        assert texts == [text] and told.ok().text == "Paris.\n", line
+
+
+def test_no_file_can_close_its_own_block(dure, parisian, tmp_path):
+    (tmp_path / "page.md").write_text("```c\nx\n```\n````\n")
+    texts, _ = asked(dure, parisian, tmp_path, "@page.md")
+    assert texts == ["`````page.md\n```c\nx\n```\n````\n`````"]
+
+
+@pytest.mark.parametrize("name, content, word", [
+    ("zero.bin", b"a\0b", "zero bytes"), ("latin.txt", b"caf\xe9", "UTF-8"), ("large.txt", b"a" * ((16 << 20) + 1), "16 MiB"),
+    ("folder", None, "folder"), ("pipe", "fifo", "no plain file"),
+])
+def test_what_is_no_text_is_told_and_the_message_is_not_sent(dure, parisian, tmp_path, name, content, word):
+    path = tmp_path / name
+    path.write_bytes(content) if isinstance(content, bytes) else os.mkfifo(path) if content else path.mkdir()
+    texts, told = asked(dure, parisian, tmp_path, f"see @{name}", "Where?")
+    assert texts == ["Where?"] and told.text == "Paris.\n"
+    told.refused(name, word)
+
+
+def test_files_are_given_on_a_terminal(talk, parisian, tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    screen = talk(parisian)
+    screen.line("see @a.txt")
+    assert screen.expect("\n> ").endswith("Paris.")
+    screen.line("/save talk.json")
+    screen.expect("(saved)")
+    assert saved(tmp_path)[0][1] == "see\n```a.txt\none\n```"

@@ -180,6 +180,21 @@ def test_kwargs_reach_the_template(dure, tmp_path):
     dure("run", model, "x", "--kwargs", "{").refused()
 
 
+def test_files_are_attached_behind_the_prompt(dure, parisian, tmp_path):
+    (tmp_path / "a.txt").write_text("one\n")
+    (tmp_path / "b.txt").write_text("two")
+    files = ("--attach", "a.txt", "--attach", "b.txt")
+    whole = "Where?\n\n```a.txt\none\n```\n\n```b.txt\ntwo\n```"
+    count = dure("run", parisian, "--json", whole).ok().json["usage"]["prompt_tokens"]
+    for words, stdin in ((["Where?"], ""), (["-p", "Where?"], ""), ([], "Where?\n")):
+        told = dure("run", parisian, "--json", *files, *words, stdin=stdin, cwd=tmp_path).ok().json
+        assert told["usage"]["prompt_tokens"] == count and told["text"] == "Paris.", words
+    (tmp_path / "zero.bin").write_bytes(b"\0")
+    for name, word in (("none.txt", "No such file"), ("zero.bin", "zero bytes"), (".", "folder")):
+        dure("run", parisian, "x", "--attach", "a.txt", "--attach", name, cwd=tmp_path).refused(name, word)
+    dure("run", parisian, "x", "--raw", *files, cwd=tmp_path).refused("--raw", "--attach", rc=2)
+
+
 @pytest.mark.parametrize("text, words", [
     (b"\xb0\xa1\xb3\xaa", ["standard input", "UTF-8", "iconv"]),
     (b"", ["standard input", "empty"]),
