@@ -185,6 +185,37 @@ const char *reason_name(DureReason reason)
     return "none";
 }
 
+bool answer_filled(const Answer *answer, const DureSampling *sampling)
+{
+    return answer->reason == DURE_REASON_LENGTH &&
+           (!sampling->max_tokens || answer->stats.reply_tokens < sampling->max_tokens);
+}
+
+void context_larger(char out[64], const Running *running)
+{
+    DureText text;
+    DureError error;
+    json_int_t most = 0;
+    if (!dure_model_inspect(running->model, NULL, &text, &error)) {
+        json_t *object = json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL);
+        most = json_integer_value(json_object_get(json_object_get(object, "sizes"), "context"));
+        json_decref(object);
+        dure_text_free(&text);
+    }
+    out[0] = 0;
+    if (most > running->plan.context)
+        snprintf(out, 64, "; a larger --context, up to %lld, holds more", (long long)most);
+}
+
+void context_remark(const Running *running, const DureStats *stats)
+{
+    char larger[64];
+    context_larger(larger, running);
+    fail("the context is full, %lld of %lld tokens (prompt %lld, answer %lld), and the answer cut off%s",
+         (long long)stats->prompt_tokens + stats->reply_tokens, (long long)running->plan.context,
+         (long long)stats->prompt_tokens, (long long)stats->reply_tokens, larger);
+}
+
 // ---- Accounts ------------------------------------------------------------------------------------------------------
 
 void size_text(char out[16], int64_t bytes)

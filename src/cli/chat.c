@@ -8,6 +8,18 @@
 #include <string.h>
 #include <unistd.h>
 
+typedef struct ChatOptions {
+    Options common;
+    bool shift;
+} ChatOptions;
+
+static const Option chat_own[] = {
+    { "shift", 0, OPTION_FLAG, NULL,
+      "Where the context is full, drop the oldest turns until a quarter of it is free, and read the rest again.",
+      .offset = offsetof(ChatOptions, shift) },
+    { 0 },
+};
+
 // ---- Messages ------------------------------------------------------------------------------------------------------
 
 const char *role_at(const json_t *messages, size_t i)
@@ -44,9 +56,7 @@ static int answer_take(Talk *talk, DureParser *parser)
         if (json_array_append_new(talk->messages, answer_message(&answer))) need(NULL);
         talk->stats = answer.stats;
         talk->answered = true;
-        bool full = answer.reason == DURE_REASON_LENGTH &&
-                    (!talk->sampling.max_tokens || answer.stats.reply_tokens < talk->sampling.max_tokens);
-        if (full) talk_say(talk, "the context is full; /reset starts over");
+        if (answer_filled(&answer, &talk->sampling)) talk_filled(talk, &answer.stats);
         if (talk->options->stats) stats_print(&talk->running, &answer.stats);
     }
     answer_free(&answer);
@@ -55,15 +65,12 @@ static int answer_take(Talk *talk, DureParser *parser)
 
 int talk_answer(Talk *talk)
 {
-    DureError error;
-    char *text = need(json_dumps(talk->messages, 0));
     DureParser *parser = NULL;
-    int code = dure_session_feed_messages(talk->running.session, text, strlen(text), &talk->how, &error);
-    if (code) talk_fail(talk, error.text);
-    if (!code) {
-        code = reply_parser(&parser, talk->running.model, text, &talk->how, talk->options);
-        if (code) talk->failed = true;
-    }
+    int code = talk_feed(talk);
+    if (code) return code;
+    char *text = need(json_dumps(talk->messages, 0));
+    code = reply_parser(&parser, talk->running.model, text, &talk->how, talk->options);
+    if (code) talk->failed = true;
     free(text);
     if (!code) code = answer_take(talk, parser);
     dure_parser_free(parser);
@@ -163,7 +170,7 @@ static void talk_loop(Talk *talk)
 
 static int talk_begin(Talk *talk, const Options *o)
 {
-    *talk = (Talk){ .options = o };
+    *talk = (Talk){ .options = o, .shift = ((const ChatOptions *)(const void *)o)->shift };
     talk->terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     int code = time_parse(&talk->how.now, &talk->how.utc_offset, o->now);
     if (!code && o->system) code = utf8_check(o->system, strlen(o->system), "the system message");
@@ -222,6 +229,7 @@ const Command command_chat = {
         "standard input is no terminal, lines are read from it and answers alone are "
         "printed.",
     .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_SYSTEM | USES_TEMPLATE | USES_REPLY | USES_STATS,
-    .bytes = sizeof(Options),
+    .own = chat_own,
+    .bytes = sizeof(ChatOptions),
     .run = chat,
 };

@@ -276,6 +276,9 @@ void size_text(char out[16], int64_t bytes);                                    
 double rate(int64_t tokens, double seconds);
 void stats_print(const Running *running, const DureStats *stats);
 const char *reason_name(DureReason reason);
+bool answer_filled(const Answer *answer, const DureSampling *sampling); // the context ended it, not max_tokens
+void context_larger(char out[64], const Running *running); // "; a larger --context, up to 4096, holds more", or ""
+void context_remark(const Running *running, const DureStats *stats); // that it ended the answer; on standard error
 
 // ---- Replies (reply.c) ---------------------------------------------------------------------------------------------
 

@@ -110,6 +110,7 @@ static int answer(Running *running, const RunOptions *o, DureParser *parser)
         code = fault == DURE_USAGE ? usage("%s", error.text) : fail("%s", error.text);
     else if (o->common.json)
         code = answer_json(&answer, running, &o->common, sampling.seed);
+    if (!fault && !o->common.quiet && answer_filled(&answer, &sampling)) context_remark(running, &answer.stats);
     if (!fault && o->common.stats) stats_print(running, &answer.stats);
     bool stopped = answer.reason == DURE_REASON_CANCELLED;
     answer_free(&answer);

@@ -21,6 +21,7 @@ struct Talk {
     char *kwargs, *tools;  // or NULL
     DureStats stats;       // of the last answer
     bool terminal;         // a person is typing
+    bool shift;            // the oldest turns may be dropped
     bool answered, failed, over;
     Branch *branches; // kept beside the running one
     size_t branch_count;
@@ -31,7 +32,10 @@ const char *role_at(const json_t *messages, size_t i);
 int talk_fail(Talk *talk, const char *sentence);
 void talk_say(const Talk *talk, const char *sentence); // only for people; a pipe gets answers and nothing else
 int talk_answer(Talk *talk);                           // the messages so far. Not 0: told, and nothing was appended
-void system_set(json_t *messages, const char *text);   // "": none
+// talk_room.c: gives the session the messages, with room for an answer. Exit code, told; turns may have been dropped.
+int talk_feed(Talk *talk);
+void talk_filled(Talk *talk, const DureStats *stats); // the context ended the answer that is the last message
+void system_set(json_t *messages, const char *text);  // "": none
 void talk_branches_free(Talk *talk);
 
 #endif

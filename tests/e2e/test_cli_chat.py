@@ -351,3 +351,106 @@ def test_files_are_given_on_a_terminal(talk, parisian, tmp_path):
     screen.line("/save talk.json")
     screen.expect("(saved)")
     assert saved(tmp_path)[0][1] == "see\n```a.txt\none\n```"
+
+
+# ---- A full context ----
+
+
+def turns(folder):
+    return [text for role, text in saved(folder) if role == "user"]
+
+
+def test_a_full_context_is_told_with_its_numbers_and_what_helps(dure, parisian, counter, tmp_path):
+    told = dure("chat", counter, "-c", "96", stdin="count\nmore\n/save talk.json\n", cwd=tmp_path)
+    cut, full = told.message.splitlines()
+    assert told.rc == 1 and told.text == ("0123456789" * 8)[:96 - len("<>user\ncount<>\n<>assistant\n") + 3] + "\n"
+    for line in (cut, full):
+        assert "the context is full" in line and "96" in line and "/reset" in line and "--shift" in line
+        assert f"--context, up to {ENDLESS}," in line
+    assert "96 of 96 tokens" in cut and "has 121 tokens" in full
+    assert turns(tmp_path) == ["count"]
+    assert not dure("chat", counter, "-c", "96", "--quiet", stdin="count\n").ok().err
+    assert not dure("chat", counter, "-n", "9", "-c", "96", stdin="count\n").ok().err
+    whole = write_talker(tmp_path / "whole", COUNTING, max_position_embeddings=64)
+    assert "--context" not in dure("chat", whole, stdin="count\n").ok().message
+
+
+def test_shift_drops_the_oldest_turns_until_a_quarter_is_free(dure, parisian, tmp_path):
+    words = ("chat", parisian, "-c", "160", "--shift", "-s", "Be brief.")
+    told = dure(*words, stdin="".join(f"question {i}?\n" for i in range(9)) + "/save talk.json\n", cwd=tmp_path).ok()
+    assert told.text == "Paris.\n" * 9 and not told.err
+    assert saved(tmp_path)[0] == ("system", "Be brief.") and turns(tmp_path)[-1] == "question 8?"
+    assert [role for role, _ in saved(tmp_path)[1:]] == ["user", "assistant"] * len(turns(tmp_path))
+
+    def prompt(count):  # tokens of the system's message, of whole turns, of the last question and the opened answer
+        return len("<>system\nBe brief.<>\n") - 2 + count * (len("<>user\nquestion 0?<>\n<>assistant\nParis.<>\n") - 4) \
+            - len("Paris.<>\n") + 1
+
+    kept = []
+    for i in range(9):
+        kept.append(f"question {i}?")
+        if prompt(len(kept)) >= 160:
+            while prompt(len(kept)) > 120:
+                kept.pop(0)
+    assert len(kept) < 9 and turns(tmp_path) == kept
+
+
+def test_what_stays_after_a_shift_is_a_talk_of_its_own(dure, parisian, tmp_path):
+    """The prompt is rendered and read anew: as many tokens as a talk has that began with what stayed."""
+    told = dure("chat", parisian, "-c", "96", "--shift", "--stats", stdin="first one?\nsecond?\nthird?\n/save talk.json\n", cwd=tmp_path).ok()
+    messages = json.loads((tmp_path / "talk.json").read_text())["messages"]
+    assert messages[0]["content"] != "first one?"
+    (tmp_path / "asked.json").write_text(json.dumps({"messages": messages[:-1]}))
+    ids = dure("render", parisian, tmp_path / "asked.json", "--ids").ok().json
+    prompt = [line for line in told.message.splitlines() if line.startswith("prompt")][-1]
+    assert prompt.split()[1] == str(len(ids))
+
+
+def test_a_turn_is_dropped_with_its_calls_and_results(dure, parisian, tmp_path):
+    call = [{"type": "function", "function": {"name": "now", "arguments": "{}"}}]
+    old = [{"role": "user", "content": "When?"}, {"role": "assistant", "content": "", "tool_calls": call},
+           {"role": "tool", "content": "12:30", "name": "now"}, {"role": "assistant", "content": "Half past."},
+           {"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Paris."}]
+    (tmp_path / "old.json").write_text(json.dumps({"messages": old}))
+    dure("chat", parisian, "-c", "128", "--shift", stdin="/load old.json\nAnd now?\n/save talk.json\n", cwd=tmp_path).ok()
+    assert [text for _, text in saved(tmp_path)] == ["Where?", "Paris.", "And now?", "Paris."]
+
+
+def test_a_message_that_fits_no_context_is_told_and_nothing_is_dropped(dure, parisian, tmp_path):
+    told = dure("chat", parisian, "-c", "96", "--shift", stdin="Where?\n" + "a" * 100 + "\n/save talk.json\n", cwd=tmp_path)
+    told.refused("the context is full", "has 119 tokens", "96", "shorten", "up to 4096")
+    assert "--shift" not in told.message and turns(tmp_path) == ["Where?"]
+
+
+def test_a_prompt_that_leaves_no_room_for_an_answer_is_full(dure, parisian, tmp_path):
+    room = 96 - len("<>user\n<>\n<>assistant\n") + 3
+    for n, full in ((room - 1, False), (room, True), (room + 1, True)):
+        told = dure("chat", parisian, "-c", "96", stdin="a" * n + "\n")
+        assert "the context is full" in told.message and told.rc == full, n
+    told = dure("chat", parisian, "-c", "96", "--shift", stdin="Where?\n" + "a" * (room - 9) + "\n/save talk.json\n", cwd=tmp_path)
+    assert told.ok().text == "Paris.\n" * 2 and turns(tmp_path) == ["a" * (room - 9)]
+
+
+def test_a_shift_is_remarked_on_a_terminal(talk, parisian, counter, tmp_path):
+    screen = talk(parisian, "-c", "128", "--shift")
+    said = ""
+    for i in range(5):
+        screen.line(f"question {i}?")
+        said += screen.expect("\n> ")
+    assert "(the first 2 turns were dropped)" in said and said.endswith("Paris.")
+    screen = talk(counter, "-c", "96", "--shift")
+    screen.line("count")
+    told = screen.expect("\n> ")
+    assert "(the context is full, 96 of 96 tokens, and the answer cut off)" in told and "dropped" not in told
+    screen.line("more")
+    assert "(the first turn was dropped)" in screen.expect("\n> ")
+    screen.line("/save talk.json")
+    screen.expect("(saved)")
+    assert turns(tmp_path) == ["more"]
+
+
+def test_a_cut_answer_makes_room_for_the_next(dure, counter, tmp_path):
+    """The talk's first answer is short; the second runs into the end, and the first turn goes at once."""
+    (tmp_path / "old.json").write_text(json.dumps([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]))
+    told = dure("chat", counter, "-c", "96", "--shift", stdin="/load old.json\ncount\n/save talk.json\n", cwd=tmp_path)
+    assert "96 of 96" in told.ok().message and turns(tmp_path) == ["count"]

@@ -180,6 +180,21 @@ def test_kwargs_reach_the_template(dure, tmp_path):
     dure("run", model, "x", "--kwargs", "{").refused()
 
 
+def test_a_full_context_is_told_with_its_numbers(dure, counter, tmp_path):
+    prompt = len("<>user\nx<>\n<>assistant\n") - 3
+    for words in ((), ("--json",), ("--raw",)):
+        told = dure("run", counter, "x\n" if words == ("--raw",) else "x", "-c", "64", *words).ok()
+        used = 2 if words == ("--raw",) else prompt
+        assert told.message == (f"dure: the context is full, 64 of 64 tokens (prompt {used}, answer {64 - used}), and the answer "
+                                "cut off; a larger --context, up to 4096, holds more\n")
+    assert dure("run", counter, "x", "-c", "64", "--json", "-q").ok().json["finish_reason"] == "length"
+    assert not dure("run", counter, "x", "-c", "64", "-q").ok().err
+    assert not dure("run", counter, "x", "-c", "64", "-n", "8").ok().err
+    whole = write_talker(tmp_path / "m", COUNTING, max_position_embeddings=64)
+    assert "--context" not in dure("run", whole, "x").ok().message
+    dure("run", counter, "x" * 100, "-c", "64").refused(f"{prompt + 99} tokens", "64", "4096")
+
+
 def test_files_are_attached_behind_the_prompt(dure, parisian, tmp_path):
     (tmp_path / "a.txt").write_text("one\n")
     (tmp_path / "b.txt").write_text("two")
