@@ -197,6 +197,8 @@ def test_a_folder_in_the_place_of_a_file_is_told(dure, model, tmp_path):
     (["tokenize", "{model}"], "a b"), (["render", "{model}", "--ids"], '[{"role": "user", "content": "x"}]'),
     (["run", "{model}", "x", "-s", "y"], ""), (["logits", "{model}", "-p", "x", "--out", "-", "--trace"], ""),
     (["inspect", "{model}", "--memory", "1G"], ""), (["chat", "{model}"], "x\n/regen\n/system y\n/reset\n"),
+    (["run", "{model}", "x", "--attach", "{model}/config.json"], ""),
+    (["chat", "{model}", "-c", "96", "--shift"], "question one?\nquestion two?\n@@x question three?\n"),
 ], ids=lambda value: value[0] if isinstance(value, list) else "")
 def test_memory_that_ends_ends_it_with_a_sentence(failing_alloc, model, words, stdin):
     words = [word.format(model=model) for word in words]
