@@ -101,8 +101,7 @@ static void take_deltas(Answer *out, const AnswerHow *how, Progress *progress)
     }
 }
 
-// The news of one step. *seen: tokens of the session that the parser has had.
-static int answer_news(Answer *out, Running *running, const AnswerHow *how, size_t *seen, bool *news, DureError *error)
+int answer_news(Answer *out, Running *running, const AnswerHow *how, bool *news, DureError *error)
 {
     for (DureEvent event; dure_session_next(running->session, &event); *news = true)
         answer_event(out, running, &event, how);
@@ -110,7 +109,7 @@ static int answer_news(Answer *out, Running *running, const AnswerHow *how, size
     DureStats stats;
     dure_session_stats(running->session, &stats);
     int code = 0;
-    if (stats.reply_tokens != out->stats.reply_tokens) code = feed_tokens(how, running->session, seen, error);
+    if (stats.reply_tokens != out->stats.reply_tokens) code = feed_tokens(how, running->session, &out->seen, error);
     out->stats = stats;
     const bool over = dure_parser_over(how->parser); // perhaps by a stop string, of which the session knows nothing
     if (over && out->reason == DURE_REASON_NONE) dure_session_cancel(running->session);
@@ -131,13 +130,17 @@ static int tokens_count(const DureSession *session, size_t *n, DureError *error)
     return code;
 }
 
-int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *error)
+int answer_begin(Answer *out, Running *running, const AnswerHow *how, DureError *error)
 {
-    size_t seen = 0;
     *out = (Answer){ .calls = need(json_array()), .logprobs = need(json_array()) };
     bytes_put(&out->text, "", 0);
-    int code = tokens_count(running->session, &seen, error);
-    if (!code) code = dure_session_start(running->session, how->sampling, error);
+    const int code = tokens_count(running->session, &out->seen, error);
+    return code ? code : dure_session_start(running->session, how->sampling, error);
+}
+
+int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *error)
+{
+    int code = answer_begin(out, running, how, error);
     remarks_show(&running->remarks);                     // of options that have no effect
     progress_share(&running->progress, "reading", 0, 1); // its clock starts
     for (bool cancelled = false; !code && out->reason == DURE_REASON_NONE;) {
@@ -148,7 +151,7 @@ int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *
         int advanced = 0;
         bool news = false;
         code = dure_engine_step(running->engine, &advanced, error);
-        if (!code) code = answer_news(out, running, how, &seen, &news, error);
+        if (!code) code = answer_news(out, running, how, &news, error);
         if (!code && !advanced && !news) {
             code = error->code = DURE_INTERNAL;
             snprintf(error->text, sizeof error->text, "the engine stopped before the answer's end");

@@ -87,7 +87,7 @@ typedef struct Options {
     const char *model;
     const char **rest; // arguments behind MODEL
     int rest_count;
-    int64_t context, threads, chunk, memory;
+    int64_t context, threads, chunk, memory, sessions;
     int kv;    // DureKvType
     int mla;   // DureMla
     int draft; // DureDraft
@@ -252,6 +252,7 @@ typedef struct Answer {
     json_t *logprobs; // of its tokens, as OpenAI's API has them
     DureReason reason;
     DureStats stats;
+    size_t seen;     // tokens of the session that the parser has had
     char last;       // byte that was shown; 0: none
     bool thinking;   // what was shown last is reasoning
     json_t *call;    // being read, or NULL
@@ -270,6 +271,9 @@ void sampling_not_given(SamplingOptions *out);
 int sampling_from(DureSampling *out, const Options *options, const DureModel *model);
 // What was fed to the session is read and answered. SIGINT ends the answer with DURE_REASON_CANCELLED. Returns a DureCode.
 int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *error);
+// The same for several sessions: begin each, then take each one's news after a step of the engine, until out->reason is set.
+int answer_begin(Answer *out, Running *running, const AnswerHow *how, DureError *error);
+int answer_news(Answer *out, Running *running, const AnswerHow *how, bool *news, DureError *error); // *news: set if any
 void answer_free(Answer *answer);
 void logprobs_add(json_t *list, const DureModel *model, const DureEvent *event); // logprobs.c
 void size_text(char out[16], int64_t bytes);                                     // "93.8 MiB"

@@ -195,6 +195,7 @@ DureEngineOptions engine_options(const Options *o)
         .draft_tokens = o->draft_tokens,
         .cpu = o->cpu ? cpu_levels[o->cpu] : NULL,
         .memory = o->memory,
+        .sessions = (int)o->sessions,
     };
 }
 

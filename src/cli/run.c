@@ -1,17 +1,21 @@
 // dure run: one prompt, one answer.
-#include "cli.h"
+#include "run.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct RunOptions {
-    Options common;
-    bool raw;
-    TextList attach;
-} RunOptions;
-
 static const Option run_own[] = {
+    { "batch", 0, OPTION_FILE, "FILE",
+      "Answer many requests, each a JSON object in a line with an id, its messages, and if need be tools, max_tokens, "
+      "temperature, seed and others.",
+      .offset = offsetof(RunOptions, batch) },
+    { "out", 'o', OPTION_FILE, "FILE",
+      "Where the answers of --batch go, in the same order: a line each with the id, and the message or an error. "
+      "The same command goes on behind what is there, if it was stopped.",
+      .offset = offsetof(RunOptions, out) },
+    { "parallel", 0, OPTION_INT, "N", "Requests of --batch that are answered at once. Default: 8.",
+      .offset = offsetof(RunOptions, common.sessions), 1, 256 },
     { "raw", 0, OPTION_FLAG, NULL,
       "Continue the prompt as plain text: no template, no beginning token; special tokens written in it count.",
       .offset = offsetof(RunOptions, raw) },
@@ -131,9 +135,25 @@ static int ask(const RunOptions *o, const char *tools, const Bytes *prompt)
     return code;
 }
 
+static int batch_options(const RunOptions *o)
+{
+    const Options *c = &o->common;
+    if (!o->out) return usage("--batch needs --out FILE for the answers");
+    if (!strcmp(o->batch, "-") || !strcmp(o->out, "-"))
+        return usage("--batch and --out take files, so that a run that was stopped can go on");
+    if (o->raw || o->attach.n || c->json || c->system || c->tools || c->prompt || c->file || c->rest_count)
+        return usage(
+            "each line of --batch is a whole request: a prompt, --attach, --system, --tools, --raw and --json have "
+            "no meaning with it");
+    if (c->sampling.logprobs != NOT_GIVEN) return usage("--logprobs has no meaning with --batch");
+    return batch_run(o);
+}
+
 static int run(Options *options)
 {
     const RunOptions *o = (const RunOptions *)(const void *)options;
+    if (o->batch) return batch_options(o);
+    if (o->out || options->sessions) return usage("--out and --parallel belong to --batch FILE");
     if (o->raw && options->system) return usage("--raw has no messages, so --system has no meaning with it");
     if (o->raw && options->reasoning)
         return usage("--raw does not cut reasoning from the answer, so --reasoning has no meaning with it");

@@ -1,0 +1,16 @@
+// What dure run's two ways share.
+#ifndef DURE_CLI_RUN_H
+#define DURE_CLI_RUN_H
+
+#include "cli.h"
+
+typedef struct RunOptions {
+    Options common;
+    const char *batch, *out;
+    bool raw;
+    TextList attach;
+} RunOptions;
+
+int batch_run(const RunOptions *options); // exit code, told; batch.c
+
+#endif
