@@ -10,8 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 static void close_end(int *fd)
 {
     if (*fd >= 0) close(*fd);
