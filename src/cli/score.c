@@ -29,7 +29,7 @@ int score_text(ScoreText *out, const DureModel *model, const Bytes *text, const 
             out->before++;
         out->n = (int64_t)plain.n;
         out->ids = need(malloc((out->before + plain.n + 1) * sizeof *out->ids));
-        memcpy(out->ids, whole.at, out->before * sizeof *out->ids);
+        if (out->before) memcpy(out->ids, whole.at, out->before * sizeof *out->ids);
         if (plain.n) memcpy(out->ids + out->before, plain.at, plain.n * sizeof *out->ids);
         dure_ids_free(&plain);
     }
