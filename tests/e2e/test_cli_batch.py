@@ -214,9 +214,14 @@ def test_memory_that_does_not_suffice_for_all_at_once_is_told(dure, rambler, tmp
 
 
 def test_a_terminal_sees_how_far_it_is(dure_path, counter, tmp_path):
-    asked = [{"id": i, "messages": user("?" * i), "max_tokens": 3000} for i in range(24)]
-    given, out = write_lines(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl"
-    terminal = Terminal(dure_path, "run", counter, "--batch", given, "--out", out, "--parallel", "2")
-    assert terminal.close() == 0
-    assert "24 of 24 requests answered" in terminal.text
+    given, out, seconds, count = tmp_path / "in.jsonl", tmp_path / "out.jsonl", 0, 4
+    while seconds < 2:  # what is done in half a second shows no progress
+        count *= 2
+        out.unlink(missing_ok=True)
+        write_lines(given, [{"id": i, "messages": user("?"), "max_tokens": 3000} for i in range(count)])
+        began = time.monotonic()
+        terminal = Terminal(dure_path, "run", counter, "--batch", given, "--out", out, "--parallel", "2")
+        assert terminal.close(timeout=60) == 0
+        seconds = time.monotonic() - began
+        assert f"{count} of {count} requests answered" in terminal.text
     assert "answering" in terminal.text and "left" in terminal.text
