@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -418,6 +419,37 @@ static int same_account(const Batch *b, const json_t *now, const json_t *before)
     return EXIT_FINE;
 }
 
+// Beside its place and renamed: a run killed here leaves no half of it.
+static int state_write(const Batch *b, const json_t *account_now)
+{
+    Bytes beside = { 0 };
+    bytes_put(&beside, b->state, strlen(b->state));
+    bytes_put(&beside, ".new", strlen(".new"));
+    int code = EXIT_FINE;
+    if (json_dump_file(account_now, beside.at, 0) || rename(beside.at, b->state)) {
+        code = fail("%s: %s", b->state, strerror(errno));
+        unlink(beside.at);
+    }
+    bytes_free(&beside);
+    return code;
+}
+
+static int out_lock(Batch *b, bool begun)
+{
+    b->out = fopen(b->o->out, "ab");
+    if (!b->out) {
+        const int code = fail("%s: %s", b->o->out, strerror(errno));
+        if (!begun) unlink(b->state);
+        return code;
+    }
+    if (!flock(fileno(b->out), LOCK_EX | LOCK_NB)) return EXIT_FINE;
+    const int code = errno == EWOULDBLOCK ? fail("%s is being written by another run", b->o->out)
+                                          : fail("%s: cannot be locked: %s", b->o->out, strerror(errno));
+    fclose(b->out);
+    b->out = NULL;
+    return code;
+}
+
 static int out_open(Batch *b, const Bytes *text)
 {
     const bool begun = !access(b->state, F_OK), exists = !access(b->o->out, F_OK);
@@ -426,15 +458,15 @@ static int out_open(Batch *b, const Bytes *text)
     int code = account(&now, b, text);
     if (!code && begun) code = input_json(&before, b->state);
     if (!code && begun) code = same_account(b, now, before);
-    if (!code && begun && exists) code = resume(b);
-    if (!code && !begun && json_dump_file(now, b->state, 0)) code = fail("%s: %s", b->state, strerror(errno));
+    if (!code && !begun) code = state_write(b, now);
     json_decref(now);
     json_decref(before);
-    if (code) return code;
-    b->out = fopen(b->o->out, "ab");
-    if (b->out) return EXIT_FINE;
-    code = fail("%s: %s", b->o->out, strerror(errno));
-    if (!begun) unlink(b->state);
+    if (!code) code = out_lock(b, begun);
+    if (!code && begun && exists) code = resume(b);
+    if (code && b->out) {
+        fclose(b->out);
+        b->out = NULL;
+    }
     return code;
 }
 

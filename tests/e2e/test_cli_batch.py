@@ -205,6 +205,20 @@ def test_a_changed_batch_or_model_does_not_go_on(dure, dure_path, rambler, count
     assert len(read_lines(out)) == 40
 
 
+def test_two_runs_do_not_write_one_file(dure, dure_path, counter, tmp_path):
+    asked = [{"id": i, "messages": user("?"), "max_tokens": 2000} for i in range(40)]
+    given, out = write_lines(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl"
+    first = subprocess.Popen([dure_path, "run", counter, "--batch", given, "--out", out, "--parallel", "2"],
+                             stderr=subprocess.PIPE)
+    while not (out.exists() and out.stat().st_size):
+        assert first.poll() is None
+        time.sleep(0.002)
+    first.send_signal(signal.SIGSTOP)
+    dure("run", counter, "--batch", given, "--out", out).refused("out.jsonl", "another run")
+    first.send_signal(signal.SIGCONT)
+    assert first.wait(60) == 0 and [a["id"] for a in read_lines(out)] == list(range(40))
+
+
 def test_memory_that_does_not_suffice_for_all_at_once_is_told(dure, rambler, tmp_path):
     asked = [{"id": i, "messages": user("?"), "max_tokens": 5} for i in range(32)]
     given, out = write_lines(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl"
