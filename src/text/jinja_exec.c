@@ -313,15 +313,35 @@ static void exec_autoescape(Run *r, const Node *n, Frame *f)
     r->autoescape = before;
 }
 
+// Puts what the frames from the root to `f` hold into `view`, but for the names that they hide.
+static void copy_names(Run *r, const Frame *f, Frame *view)
+{
+    const bool last = f->parent == r->root->parent; // the root, or what stands for it around a block
+    if (!last && jinja_deeper(r)) copy_names(r, f->parent, view);
+    if (!last) r->depth--;
+    for (size_t i = 0; i < f->names.n && !jinja_failed(r); i++) {
+        Entry e = f->names.at[i];
+        if (e.value.kind != V_UNDEFINED || !e.value.unknown->hidden) jinja_dict_put(r, &view->names, e.key, e.value);
+    }
+}
+
+// The scope of a block. It looks names up in the context: what is assigned so far, else the variables.
+static Frame *block_frame(Run *r, const Frame *around)
+{
+    Frame *view = jinja_frame(r, r->root->parent);
+    if (view) copy_names(r, around, view);
+    return jinja_failed(r) ? NULL : jinja_frame(r, view);
+}
+
 Value jinja_call_block(Run *r, const Node *block)
 {
-    Frame *inner = jinja_frame(r, r->root);
+    Frame *inner = block_frame(r, r->root);
     return inner ? capture(r, block, inner) : NOTHING;
 }
 
 static void exec_scope(Run *r, const Node *n, Frame *f)
 {
-    Frame *inner = jinja_frame(r, n->kind == S_BLOCK && !n->flag ? r->root : f);
+    Frame *inner = n->kind == S_BLOCK ? block_frame(r, n->flag ? f : r->root) : jinja_frame(r, f);
     if (inner) exec_body(r, n, inner);
 }
 

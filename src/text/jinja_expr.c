@@ -128,9 +128,7 @@ static Node *parse_name(Parser *p, bool with_namespace)
         jinja_advance(p);
         return constant(p, constants[i].value);
     }
-    if (jinja_at_name(p, "caller")) p->uses |= USES_CALLER;
-    if (jinja_at_name(p, "kwargs")) p->uses |= USES_KWARGS;
-    if (jinja_at_name(p, "varargs")) p->uses |= USES_VARARGS;
+    jinja_note_name(p, p->now.text, p->storing);
     Node *n = jinja_node(p, E_NAME);
     n->key = jinja_const_text(p->r, p->now.text);
     jinja_advance(p);
@@ -199,8 +197,9 @@ static Node *tuple_item(Parser *p, TupleForm form, bool with_namespace)
 Node *jinja_parse_tuple(Parser *p, TupleForm form, bool parenthesised, bool with_namespace)
 {
     Node *n = jinja_node(p, E_TUPLE), **tail = &n->args;
-    bool is_tuple = false;
+    bool is_tuple = false, storing = p->storing;
     if (!deeper(p)) goto done;
+    p->storing = form == TUPLE_TARGET;
     for (;;) {
         if (n->args && !jinja_expect(p, T_COMMA)) break;
         if (tuple_ends(p)) break;
@@ -216,6 +215,7 @@ Node *jinja_parse_tuple(Parser *p, TupleForm form, bool parenthesised, bool with
         jinja_syntax(p, "expected an expression, got '%s'", jinja_token_name(p->now.kind));
     if (form == TUPLE_TARGET && !jinja_failed(p->r) && !assignable(n)) jinja_syntax(p, "cannot assign to this");
 done:
+    p->storing = storing;
     p->depth--;
     return n;
 }

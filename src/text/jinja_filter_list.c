@@ -430,7 +430,12 @@ static Value filter_dictsort(Run *r, Value self, const Value *a, const Args *arg
     if (self.kind != V_DICT) return jinja_fail(r, ERR_FORMAT, "'%s' object has no attribute 'items'", jinja_type(self));
     Value items = jinja_dict_items(r, self.dict);
     if (jinja_failed(r)) return NOTHING;
-    return sorted(r, items.list, integer(by_value), jinja_true(r, a[0]), jinja_flag(r, a[2], false));
+    List *list = items.list, *keys = jinja_list_new(r, list->n); // keys as they are: even equal ones must have an order
+    bool sensitive = jinja_true(r, a[0]), reverse = jinja_flag(r, a[2], false);
+    for (size_t i = 0; keys && i < keys->n && !jinja_failed(r); i++)
+        keys->at[i] = fold_case(r, list->at[i].list->at[by_value], sensitive);
+    if (keys && !jinja_failed(r)) jinja_sort(r, keys->at, list->at, list->n, reverse);
+    return jinja_failed(r) ? NOTHING : jinja_list(V_LIST, list);
 }
 
 static Value filter_default(Run *r, Value self, const Value *a, const Args *args)

@@ -117,6 +117,7 @@ struct Unknown {
     const char *of;     // type whose attribute it is, or NULL: a variable
     const char *reason; // or NULL: made of the two above
     bool unsafe;        // refused by the sandbox
+    bool hidden;        // assigned later in the scope that hides it
 };
 
 typedef struct Named {
@@ -539,6 +540,13 @@ const char *jinja_token_name(TokenKind kind);
 Str jinja_clean_source(Run *r, Str source);
 const Text *jinja_const_text(Run *r, Str bytes);
 
+// A macro, call block or block being parsed: which of caller, kwargs and varargs its body reads (USES_) before it, or a
+// macro within it, stores to that name; behind that the name is any other.
+typedef struct Level {
+    int uses, stored;
+    struct Level *outer; // not beyond a block
+} Level;
+
 typedef struct Parser {
     Run *r;
     Template *template;
@@ -548,7 +556,8 @@ typedef struct Parser {
     int loops;           // `for` around, within the same function
     int inside;          // statements around that are scopes
     int all_loops;       // `for` around: within them nothing is assigned to the name loop
-    int uses;            // USES_ of the macro being parsed
+    struct Level *level; // the function being parsed, or NULL
+    bool storing;        // names that are read are assigned to
     const char *unknown; // "filter" or "test" whose name is not known, where that is an error
     Str unknown_name;
     int unknown_line;
@@ -558,6 +567,7 @@ typedef struct Parser {
 Node *jinja_node(Parser *p, NodeKind kind);
 void jinja_advance(Parser *p);
 bool jinja_at_name(const Parser *p, const char *name);
+void jinja_note_name(Parser *p, Str name, bool stored); // where it may be special in a macro
 bool jinja_skip_name(Parser *p, const char *name);
 bool jinja_skip(Parser *p, TokenKind kind);
 bool jinja_expect(Parser *p, TokenKind kind);

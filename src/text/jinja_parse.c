@@ -80,6 +80,20 @@ Node *jinja_node(Parser *p, NodeKind kind)
     return n;
 }
 
+void jinja_note_name(Parser *p, Str name, bool stored)
+{
+    int use = str_is(name, "caller")    ? USES_CALLER
+              : str_is(name, "kwargs")  ? USES_KWARGS
+              : str_is(name, "varargs") ? USES_VARARGS
+                                        : 0;
+    for (Level *level = use ? p->level : NULL; level; level = level->outer) {
+        if (stored)
+            level->stored |= use;
+        else if (!(level->stored & use))
+            level->uses |= use;
+    }
+}
+
 static const Text *take_name(Parser *p)
 {
     Str name = p->now.text;
@@ -209,6 +223,7 @@ static void parse_signature(Parser *p, Node *n)
         if (n->args && !jinja_expect(p, T_COMMA)) break;
         Node *arg = jinja_node(p, S_SET);
         arg->key = take_name(p);
+        if (arg->key) jinja_note_name(p, (Str){ arg->key->at, arg->key->n }, true);
         if (jinja_skip(p, T_ASSIGN)) {
             arg->a = jinja_parse_expression(p);
             optional = true;
@@ -224,15 +239,16 @@ static void parse_signature(Parser *p, Node *n)
 // A body that becomes a function: loops around it are out of reach.
 static Node *function_body(Parser *p, Node *n, const char *const *end)
 {
-    int loops = p->loops, uses = p->uses;
+    int loops = p->loops;
+    Level level = { .outer = n->kind == S_BLOCK ? NULL : p->level }, *outer = p->level;
     p->loops = 0;
-    p->uses = 0;
+    p->level = &level;
     p->inside++;
     n->body = jinja_parse_statements(p, end, true);
-    n->uses = p->uses;
+    n->uses = level.uses;
+    p->level = outer;
     p->inside--;
     p->loops = loops;
-    p->uses |= uses;
     return n;
 }
 

@@ -191,7 +191,10 @@ void jinja_hide(Run *r, const Node *hides, Frame *f)
     for (; hides && f && !jinja_failed(r); hides = hides->next) {
         Str name = { hides->key->at, hides->key->n };
         bool seen = jinja_dict_get(r, &r->root->parent->names, name_value(hides->key)).kind != V_ABSENT;
-        if (seen || jinja_find_builtin(jinja_globals, name))
-            jinja_dict_put_text(r, &f->names, hides->key, jinja_undefined(r, name, NULL));
+        if (!seen && !jinja_find_builtin(jinja_globals, name)) continue;
+        Unknown *unknown = jinja_alloc(r, 1, sizeof *unknown);
+        if (!unknown) return;
+        *unknown = (Unknown){ .name = name, .hidden = true };
+        jinja_dict_put_text(r, &f->names, hides->key, (Value){ .kind = V_UNDEFINED, .unknown = unknown });
     }
 }

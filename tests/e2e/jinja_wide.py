@@ -22,6 +22,8 @@ FILTERS = ["abs", "attr", "batch", "capitalize", "center", "count", "d", "defaul
            "sort", "string", "striptags", "sum", "title", "tojson", "trim", "truncate", "unique", "upper", "urlencode", "urlize",
            "wordcount", "xmlattr", "nosuch"]
 
+STREAMS = {"batch", "items", "map", "reject", "rejectattr", "reverse", "select", "selectattr", "slice", "unique"}
+
 TESTS = ["boolean", "callable", "defined", "divisibleby", "eq", "equalto", "escaped", "even", "false", "filter", "float", "ge",
          "greaterthan", "gt", "in", "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "odd",
          "sequence", "string", "test", "true", "undefined", "upper", "nosuch"]
@@ -88,6 +90,7 @@ class Wide(Generator):
                 name = self.rnd.choice(FILTERS)
                 given = self.any_arguments(name)
                 text += f"{self.pick('|', ' | ')}{name}" + (f"({given})" if given or self.chance(0.2) else "")
+                text += "|list" if name in STREAMS else ""
         return text
 
     def operators(self):
@@ -175,7 +178,7 @@ class Wide(Generator):
 
     def st_any_for(self):
         head = self.pick("x", "x", "x", "item", "x", "k, v", "(k, v)", "k, (v, x)", "x") if self.chance(0.95) else self.pick("x,", "k, v, x", "loop", "true", "x.y", "ns.a")
-        source = self.pick(self.l(), self.value(), self.value(), f"{self.l()}|{self.stream()}", "1, 2", "d.items()", "nested", "loop", "x",
+        source = self.pick(self.l(), self.value(), self.value(), f"{self.l()}|{self.stream()}", "1, 2", "d.items()", "nested", "x",
                            f"{self.leaf_list()} if {self.b()} else {self.leaf_list()}", "[(1, (2, 3)), (4, (5, 6))]", "rows|groupby('n')")
         text = f"for {head} in {source}" + self.pick("", "", f" if {self.b()}", " if x", " if loop.index", " if k", " recursive", f" if {self.b()} recursive")
         self.loops += 1
@@ -204,7 +207,11 @@ class Wide(Generator):
                         f"{self.pick(self.a(), self.value(), '1, 2', '(1, 2)', '[1, [2, 3]]', 's', 'namespace(a=1)')}") + self.pick("", "{{ x }}{{ y }}", "{{ ns.a }}", "{{ z }}")
 
     def chained(self):
-        return "|".join(self.pick(self.filter_str(), self.rnd.choice(FILTERS), f"{self.rnd.choice(FILTERS)}({self.any_arguments()})") for _ in range(self.rnd.randint(1, 3)))
+        # Generators as text have an address, of which filters could make anything.
+        return "|".join(one + "|list" if one.split("(")[0] in STREAMS else one for one in self.chained_filters())
+
+    def chained_filters(self):
+        return [self.pick(self.filter_str(), self.rnd.choice(FILTERS), f"{self.rnd.choice(FILTERS)}({self.any_arguments()})") for _ in range(self.rnd.randint(1, 3))]
 
     def st_any_set_block(self):
         return self.tag(f"set {self.pick('x', 'y', 'ns.a', 'x, y')}{self.pick('', '|' + self.chained(), ' | ' + self.chained())}") + self.body(1) + self.tag("endset") + "{{ x }}"
