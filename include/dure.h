@@ -72,6 +72,7 @@ DURE_API void dure_model_close(DureModel *model);
 /* What generation_config.json recommends, under its names: temperature, top_k, top_p, min_p, typical_p, repetition_penalty,
  * frequency_penalty, presence_penalty, as far as it has them; {} when it says nothing. Without a temperature it is greedy. */
 DURE_API int dure_model_defaults(const DureModel *model, DureText *json, DureError *error);
+DURE_API int64_t dure_model_hidden(const DureModel *model); /* numbers of a hidden state; 0: without a config */
 
 /* ---- Text ---- */
 
@@ -331,6 +332,16 @@ DURE_API int dure_session_feed_messages(DureSession *session, const char *messag
 DURE_API int dure_session_reset(DureSession *session, DureError *error); /* forgets all tokens */
 /* From now on dure_engine_step reads what was fed, then samples a reply. sampling NULL: read only, no reply. */
 DURE_API int dure_session_start(DureSession *session, const DureSampling *sampling, DureError *error);
+/* The same without a reply, and besides the hidden states behind the last norm of all tokens of the session are taken, for
+ * dure_session_embedding. What the cache held of them is read again. */
+DURE_API int dure_session_start_embedding(DureSession *session, DureError *error);
+
+typedef enum DurePooling { DURE_POOLING_MEAN, DURE_POOLING_LAST } DurePooling; /* of all tokens' states; the last's */
+
+/* Of the last dure_session_start_embedding, once its END event is there. pooling: a DurePooling. normalise: 1 makes the length 1.
+ * out [n]: n is dure_model_hidden. */
+DURE_API int dure_session_embedding(const DureSession *session, int pooling, int normalise, float *out, size_t n,
+                                    DureError *error);
 /* 1: *event holds the next result; 0: none waits. */
 DURE_API int dure_session_next(DureSession *session, DureEvent *event);
 /* Any thread; the reply ends at the next step. What was read stays in the session. Without effect on replies started later. */

@@ -117,7 +117,7 @@ void runner_read(Runner *r, KvSequence *s, const int32_t *ids, int64_t n, int64_
         for (int64_t i = 0; i < T; i++)
             rows[i] = (BatchRow){ s, (int32_t)(cache_length(s) + i), ids[at + i], out != NULL };
         must(cache_reserve(s, T));
-        must(decoder_run(r->decoder, &(Batch){ rows, T }, trace, &logits));
+        must(decoder_run(r->decoder, &(Batch){ .rows = rows, .T = T }, trace, &logits));
         cache_advance(s, T);
         if (out) memcpy(out + at * vocab, logits, (size_t)(T * vocab) * sizeof *out);
     }

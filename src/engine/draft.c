@@ -178,7 +178,7 @@ Err draft_run(DureEngine *engine, const Trace *trace)
     const int64_t layers = engine->model->recipe->draft_layers;
     Err e = OK;
     for (int64_t i = 0; engine->draft_T && i < engine->draft_tokens && !e.code; i++) {
-        const Batch batch = { engine->draft_rows, engine->draft_T };
+        const Batch batch = { .rows = engine->draft_rows, .T = engine->draft_T };
         const float *logits = NULL;
         for (int64_t r = 0; i && r < batch.T && !e.code; r++) e = cache_reserve(batch.rows[r].sequence, i);
         if (!e.code)

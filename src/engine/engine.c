@@ -92,6 +92,7 @@ void dure_engine_free(DureEngine *engine)
     free(engine->draft_rows);
     free(engine->draft_from);
     free(engine->logits);
+    free(engine->norms);
     free(engine);
 }
 

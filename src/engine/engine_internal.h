@@ -250,6 +250,12 @@ enum { SESSION_MARKS = 16, DRAFT_MOST = 16 };
 
 typedef enum SessionState { SESSION_IDLE, SESSION_READING, SESSION_REPLYING } SessionState;
 
+typedef struct Embedding {
+    double *sum;          // [hidden], and behind it
+    float *last;          // [hidden]; NULL both until the first is wanted
+    int64_t rows, wanted; // tokens that were read, of so many; wanted 0: none
+} Embedding;
+
 struct DureSession {
     DureEngine *engine;
     DureSession *before, *after; // in the engine's list, oldest first
@@ -265,6 +271,7 @@ struct DureSession {
     ParserStart open; // where what was fed leaves the reply
     EventQueue events;
     DureStats stats;
+    Embedding embedding;
     DureWatch watch;           // all NULL: off
     bool waiting;              // in the running step: still to be advanced
     int64_t share;             // in the running batch: rows
@@ -282,6 +289,14 @@ void session_unmark(DureSession *session, int64_t longer_than);
 Err session_advance(DureSession *session, const float *logits);
 void session_trim(DureSession *session); // while replying: the cache forgets rows of proposals that do not stand
 void session_finish(DureSession *session, DureReason reason); // ends the reply; never fails: END has its room
+
+// ---- embedding.c ---------------------------------------------------------------------------------------------------
+
+Err embedding_begin(DureSession *session); // for all its tokens; none is in the cache
+bool embedding_wants(const DureSession *session);
+void embedding_put(DureSession *session, const float *norms,
+                   int64_t rows); // the next rows, [rows, hidden]; at least one
+void embedding_free(DureSession *session);
 
 // ---- draft.c -------------------------------------------------------------------------------------------------------
 
@@ -314,6 +329,7 @@ struct DureEngine {
     int64_t chunk, most_rows;
     BatchRow *rows; // [most_rows]
     float *logits;  // [vocab]: a row that the sampler may change
+    float *norms;   // [most_rows, hidden], for embeddings; NULL until the first is wanted
     DureSession *first, *last;
     bool told_thoughtless;  // that a budget of reasoning has no effect
     DureDraft draft_choice; // as asked for; AUTO: while it wins

@@ -146,6 +146,8 @@ static void batch_deliver(Step *step, DureSession *session, const float *logits,
     const bool reading = session->state == SESSION_READING;
     const int64_t begin = cache_length(session->sequence), tokens = session->reply.tokens;
     cache_advance(session->sequence, session->share);
+    if (embedding_wants(session))
+        embedding_put(session, engine->norms + row * engine->model->recipe->hidden, session->share);
     Err e = session->drafted ? draft_accept(session, logits, session->drafted)
                              : session_advance(session, show_logits(step, session, row, logits));
     step_fault(step, &e);
@@ -160,13 +162,14 @@ static void batch_deliver(Step *step, DureSession *session, const float *logits,
 static Err batch_run(Step *step)
 {
     DureEngine *engine = step->engine;
-    const Batch batch = { .rows = engine->rows, .T = step->T };
+    Batch batch = { .rows = engine->rows, .T = step->T };
     Trace trace = { 0 };
     const float *logits = NULL;
     const double begun = seconds_now();
-    if (step->alone)
-        for (DureSession *s = engine->first; s; s = s->after)
-            if (s->share) trace = (Trace){ .see = s->watch.tensor, .user = s->watch.user };
+    for (DureSession *s = engine->first; s; s = s->after) {
+        if (s->share && step->alone) trace = (Trace){ .see = s->watch.tensor, .user = s->watch.user };
+        if (s->share && embedding_wants(s)) batch.norms = engine->norms;
+    }
     Err e = decoder_run(engine->decoder, &batch, trace.see ? &trace : NULL, &logits);
     if (e.code) return e;
     draft_begin(engine);

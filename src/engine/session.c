@@ -150,6 +150,7 @@ void dure_session_free(DureSession *session)
     reply_end(session);
     session_unmark(session, -1);
     cache_release(session->sequence);
+    embedding_free(session);
     events_free(&session->events);
     ids_free(&session->tokens);
     free(session);
@@ -326,6 +327,7 @@ static Err session_start(DureSession *session, const DureSampling *sampling)
         reply_end(session);
         return e;
     }
+    session->embedding.wanted = 0;
     const int64_t cached = cache_length(session->sequence);
     session->stats = (DureStats){ .prompt_tokens = n, .cached_tokens = cached };
     atomic_store(&session->cancel, false);
@@ -337,6 +339,23 @@ static Err session_start(DureSession *session, const DureSampling *sampling)
 int dure_session_start(DureSession *session, const DureSampling *sampling, DureError *error)
 {
     Err e = session_start(session, sampling);
+    return api_return(error, &e);
+}
+
+static Err start_embedding(DureSession *session)
+{
+    Err e = must_be_idle(session);
+    if (!e.code) e = session_shrink(session, 0);
+    if (!e.code) e = session_start(session, NULL);
+    if (e.code) return e;
+    e = embedding_begin(session);
+    if (e.code) session->state = SESSION_IDLE; // nothing was read yet
+    return e;
+}
+
+int dure_session_start_embedding(DureSession *session, DureError *error)
+{
+    Err e = start_embedding(session);
     return api_return(error, &e);
 }
 

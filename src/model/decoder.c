@@ -372,12 +372,13 @@ static int64_t normed_rows(Decoder *d, const Batch *batch, const float *gain, co
 {
     const int64_t H = d->r->hidden;
     const NormKind kind = d->r->norm;
-    const bool all = trace || d->options.drafts;
+    const bool all = trace || d->options.drafts || batch->norms;
     float *every = d->options.drafts ? d->hidden : d->in.x;
     int64_t wanted = 0;
     if (all) {
         decoder_norm(d, every, d->x, gain, kind, batch->T, H);
         decoder_show(d, trace, name, every, batch->T, H);
+        if (batch->norms) d->b->get(d->b, batch->norms, every, (size_t)(batch->T * H) * sizeof *every);
     }
     for (int64_t i = 0; i < batch->T; i++) {
         float *at = d->in.x + wanted * H;

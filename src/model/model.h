@@ -273,6 +273,7 @@ typedef struct BatchRow {
 typedef struct Batch {
     const BatchRow *rows;
     int64_t T;
+    float *norms; // [T, hidden], host: every row's state behind the last norm goes here; NULL: not wanted
 } Batch;
 
 // A window on the inner numbers: names as in tests/golden without "prompt{i}.". Either f or i is set; host memory.

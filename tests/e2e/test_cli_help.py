@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-COMMANDS = ["run", "chat", "inspect", "tokenize", "detokenize", "render", "parse", "logits", "perplexity", "compare", "pull", "list",
+COMMANDS = ["run", "chat", "inspect", "tokenize", "detokenize", "render", "parse", "logits", "embed", "perplexity", "compare", "pull", "list",
             "rm"]
 
 

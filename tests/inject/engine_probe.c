@@ -47,7 +47,22 @@ static int show(const DureSession *session, DureError *error)
     return 0;
 }
 
-static int talk(DureEngine *engine, DureError *error)
+// What the session holds, as a vector: two of its numbers.
+static int embed(DureEngine *engine, DureSession *session, const DureModel *model, DureError *error)
+{
+    const int64_t n = dure_model_hidden(model);
+    float vector[256];
+    int advanced = 1;
+    if (n < 2 || n > 256) return error->code = DURE_INTERNAL;
+    if (dure_session_start_embedding(session, error)) return error->code;
+    while (advanced)
+        if (dure_engine_step(engine, &advanced, error)) return error->code;
+    if (dure_session_embedding(session, DURE_POOLING_MEAN, 1, vector, (size_t)n, error)) return error->code;
+    printf("%.6f %.6f\n", (double)vector[0], (double)vector[n - 1]);
+    return 0;
+}
+
+static int talk(DureEngine *engine, const DureModel *model, DureError *error)
 {
     DureSession *session = NULL, *fork = NULL;
     int code = dure_session_new(&session, engine, error);
@@ -57,6 +72,7 @@ static int talk(DureEngine *engine, DureError *error)
     if (!code) code = turn(engine, fork, NULL, error);
     if (!code) code = show(session, error);
     if (!code) code = show(fork, error);
+    if (!code) code = embed(engine, fork, model, error);
     dure_session_free(fork);
     dure_session_free(session);
     return code;
@@ -83,7 +99,7 @@ int main(int argc, char **argv)
     int code = dure_model_open(&model, argv[1], NULL, &error);
     if (!code) code = describe(model, &error);
     if (!code) code = dure_engine_new(&engine, model, &options, &error);
-    if (!code) code = talk(engine, &error);
+    if (!code) code = talk(engine, model, &error);
     dure_engine_free(engine);
     dure_model_close(model);
     if (code) fprintf(stderr, "%s\n", error.text);

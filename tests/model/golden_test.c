@@ -103,7 +103,7 @@ static void main_pass(Runner *r, KvSequence *s, const int32_t *ids, int64_t n, i
     const float *logits;
     for (int64_t p = 0; p < n; p++) rows[p] = (BatchRow){ s, (int32_t)p, ids[p], false };
     assert_int_equal(cache_reserve(s, n + room).code, 0);
-    assert_int_equal(decoder_run(r->decoder, &(Batch){ rows, n }, NULL, &logits).code, 0);
+    assert_int_equal(decoder_run(r->decoder, &(Batch){ .rows = rows, .T = n }, NULL, &logits).code, 0);
 }
 
 // The proposed token and the hidden state just computed go on the same sequence.
@@ -119,7 +119,7 @@ static void check_chain(Runner *r, KvSequence *s, const char *folder, int prompt
         if (proposed != drafts[i])
             fail_msg("%s: %s[%lld] is %d, expected %d", folder, name, (long long)i, proposed, drafts[i]);
         BatchRow row = { s, (int32_t)(n + i), proposed, true };
-        assert_int_equal(decoder_draft(r->decoder, &(Batch){ &row, 1 }, &from, 0, NULL, &logits).code, 0);
+        assert_int_equal(decoder_draft(r->decoder, &(Batch){ .rows = &row, .T = 1 }, &from, 0, NULL, &logits).code, 0);
         proposed = argmax(logits, r->c->recipe->vocab);
         from = 0;
     }
@@ -143,7 +143,8 @@ static void check_drafts(Runner *r, const char *folder, int prompt)
     KvSequence *s = runner_sequence(r);
     main_pass(r, s, ids, n, 4);
     set_rows(&run, s, ids, n, greedy[0]);
-    assert_int_equal(decoder_draft(r->decoder, &(Batch){ run.rows, n }, run.from, 0, &trace, &logits).code, 0);
+    assert_int_equal(decoder_draft(r->decoder, &(Batch){ .rows = run.rows, .T = n }, run.from, 0, &trace, &logits).code,
+                     0);
     if (seen.first[0]) fail_msg("%s: first difference at %s", folder, seen.first);
     for (int64_t k = 0; k < n * vocab; k++)
         if (!(fabsf(logits[k] - expected[k]) <= (float)r->c->logits_abs))

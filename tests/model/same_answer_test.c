@@ -82,7 +82,7 @@ static void check_batch_mates(const Case *c, RunnerOptions plain, const int32_t 
         for (int64_t i = 0; i < na; i++) rows[T++] = (BatchRow){ one, (int32_t)(a + i), ids[a + i], true };
         assert_int_equal(cache_reserve(one, na).code, 0);
         assert_int_equal(cache_reserve(two, nb).code, 0);
-        assert_int_equal(decoder_run(r.decoder, &(Batch){ rows, T }, NULL, &logits).code, 0);
+        assert_int_equal(decoder_run(r.decoder, &(Batch){ .rows = rows, .T = T }, NULL, &logits).code, 0);
         expect_same(c, base + a * vocab, logits + before * vocab, na, "a batch mate");
         cache_advance(one, na);
         cache_advance(two, nb);
