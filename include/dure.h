@@ -195,6 +195,9 @@ typedef struct DureEngineOptions {
     int mla;              /* DureMla */
     int draft;            /* DureDraft; default: AUTO */
     int64_t draft_tokens; /* at most, in one step; 0: 4; up to 16 */
+    int check; /* 1: all weights are read once beforehand, and the first tensor with NaN or an infinity is the error */
+    void (*check_progress)(void *user, int64_t done, int64_t total); /* bytes read; may be NULL */
+    void *check_user;
 } DureEngineOptions;
 
 /* The ledger: planned before anything is computed. Bytes. */
@@ -207,8 +210,9 @@ typedef struct DurePlan {
 } DurePlan;
 
 typedef struct DureInspectOptions {
-    int tensors;              /* 1: one entry per tensor, or per one that is wanted where there is but a config */
-    DureEngineOptions engine; /* for what would fit: context (0: the model's), chunk, kv, memory, sessions, ... */
+    int tensors; /* 1: one entry per tensor, or per one that is wanted where there is but a config */
+    DureEngineOptions
+        engine; /* for what would fit: context (0: the model's), chunk, kv, memory, sessions, ...; and check */
 } DureInspectOptions;
 
 /* What the files hold and how large it is, as one JSON object: family, sizes, layers, parameters, cache, formats, tokenizer,

@@ -98,7 +98,7 @@ typedef struct Options {
     const char *prompt, *file, *system, *kwargs, *now, *tools;
     SamplingOptions sampling;
     TextList stop;
-    bool greedy, json, stats, quiet, verbose, help;
+    bool greedy, check, json, stats, quiet, verbose, help;
 } Options;
 
 typedef struct Command {
@@ -235,8 +235,8 @@ typedef struct Running {
     Progress progress;
     Remarks remarks;
 } Running;
-DureEngineOptions engine_options(const Options *o);
-int running_open(Running *out, const Options *options); // its remarks wait to be shown
+DureEngineOptions engine_options(const Options *o, Progress *progress); // progress: of --check
+int running_open(Running *out, const Options *options);                 // its remarks wait to be shown
 void running_close(Running *running);
 
 // ---- Answers (answer.c) --------------------------------------------------------------------------------------------

@@ -368,8 +368,11 @@ static int inspect(Options *options)
     remarks_drop(&remarks); // what is amiss is part of the account
     DureText json;
     DureError error;
-    const DureInspectOptions how = { .tensors = o->tensors, .engine = engine_options(options) };
-    if (dure_model_inspect(model, &how, &json, &error))
+    Progress progress = progress_new(options);
+    const DureInspectOptions how = { .tensors = o->tensors, .engine = engine_options(options, &progress) };
+    const int failed = dure_model_inspect(model, &how, &json, &error);
+    progress_clear(&progress);
+    if (failed)
         code = fail("%s", error.text);
     else {
         if (options->json) {

@@ -183,7 +183,12 @@ int model_open(DureModel **out, const Options *options, bool text_only, Remarks 
     return code;
 }
 
-DureEngineOptions engine_options(const Options *o)
+static void check_share(void *user, int64_t done, int64_t total)
+{
+    progress_share(user, "checking the weights, MiB:", done >> 20, total >> 20);
+}
+
+DureEngineOptions engine_options(const Options *o, Progress *progress)
 {
     return (DureEngineOptions){
         .context = o->context,
@@ -196,12 +201,15 @@ DureEngineOptions engine_options(const Options *o)
         .cpu = o->cpu ? cpu_levels[o->cpu] : NULL,
         .memory = o->memory,
         .sessions = (int)o->sessions,
+        .check = o->check,
+        .check_progress = check_share,
+        .check_user = progress,
     };
 }
 
 static int engine_open(Running *running, const Options *o)
 {
-    const DureEngineOptions how = engine_options(o);
+    const DureEngineOptions how = engine_options(o, &running->progress);
     DureError error;
     // The engine's threads inherit that all signals are blocked, so it is this thread whose waiting a signal ends; but one that a
     // thread raises itself would end the program, were it blocked.
@@ -209,6 +217,7 @@ static int engine_open(Running *running, const Options *o)
     sigfillset(&every);
     sigdelset(&every, SIGBUS);
     sigprocmask(SIG_BLOCK, &every, &before);
+    progress_share(&running->progress, "checking the weights", 0, 1); // its clock starts
     int code = dure_engine_new(&running->engine, running->model, &how, &error);
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (code) return fail("%s", error.text);

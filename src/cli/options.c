@@ -110,6 +110,8 @@ const Option common_options[] = {
       .offset = AT(cpu), .choices = cpu_levels, .uses = USES_ENGINE },
     { "memory", 0, OPTION_SIZE, "BYTES", "Most memory to use, as 6G or 800M. Default: what is available now.",
       .offset = AT(memory), 1, 9007199254740991.0, .uses = USES_ENGINE },
+    { "check", 0, OPTION_FLAG, NULL, "Read all weights once beforehand, and refuse NaN and infinities in them.",
+      .offset = AT(check), .uses = USES_ENGINE },
     { "reasoning", 0, OPTION_CHOICE, "WHAT",
       "show the model's reasoning, hide it, or off: ask it not to reason. Default: auto, shown on a terminal.",
       .offset = AT(reasoning), .choices = reasoning_names, .uses = USES_REPLY },

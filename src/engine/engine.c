@@ -64,7 +64,9 @@ static Err engine_build(DureEngine *engine, const DureEngineOptions *options)
     const DecoderOptions decoder = decoder_options(&settings);
     e = decoder_new(&engine->decoder, model->recipe, model->weights, engine->backend, &decoder, &engine->ledger);
     if (!e.code) e = cache_new(&engine->cache, model->recipe, engine->backend, &engine->kv, &engine->ledger);
-    return e.code ? e : engine_buffers(engine);
+    if (!e.code) e = engine_buffers(engine);
+    if (!e.code && options && options->check) e = weights_check(model, options, settings.threads, &engine->ledger);
+    return e;
 }
 
 int dure_engine_new(DureEngine **out, const DureModel *model, const DureEngineOptions *options, DureError *error)

@@ -97,6 +97,12 @@ bool model_is_end(const DureModel *model, int32_t id);
 Err model_ends_reply(bool *end, const DureModel *model, const int32_t *ids, size_t n);
 Err model_defaults(const DureModel *model, json_t **out); // new object: the recommended sampling
 
+// ---- check.c -------------------------------------------------------------------------------------------------------
+
+// Reads all bound weights once; ERR_FORMAT names the first tensor that holds NaN or an infinity. options: its check_progress is told
+// how far it is. The ledger (may be NULL) counts the work while it lasts.
+Err weights_check(const DureModel *model, const DureEngineOptions *options, int threads, Ledger *ledger);
+
 // ---- plan.c --------------------------------------------------------------------------------------------------------
 
 // The options with every default but the context's filled in.

@@ -232,6 +232,8 @@ int dure_model_inspect(const DureModel *model, const DureInspectOptions *options
     json_t *top = json_object();
     put_files(&maker, top, model);
     Err e = put_fingerprint(&maker, top, model);
+    if (!e.code && o->engine.check)
+        e = weights_check(model, &o->engine, o->engine.threads > 0 ? o->engine.threads : cpu_count(), NULL);
     inspect_recipe(&maker, top, model->recipe);
     if (!e.code && model->recipe) e = inspect_sizes(&maker, top, model, &o->engine);
     put_text_parts(&maker, top, model);

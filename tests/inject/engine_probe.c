@@ -90,7 +90,9 @@ static int describe(const DureModel *model, DureError *error)
 
 int main(int argc, char **argv)
 {
-    const DureEngineOptions options = { .cpu = "scalar", .threads = 2, .context = 96, .chunk = 16, .page_tokens = 32 };
+    const DureEngineOptions options = {
+        .cpu = "scalar", .threads = 2, .context = 96, .chunk = 16, .page_tokens = 32, .check = 1
+    };
     DureError error = { 0 };
     DureModel *model = NULL;
     DureEngine *engine = NULL;
