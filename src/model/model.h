@@ -194,10 +194,36 @@ typedef struct Weights {
     const uint8_t *used; // [tensor_count of the checkpoint]: TensorUse
 } Weights;
 
-// Binds every tensor of the recipe. Small vectors become float32 in `arena`; matrices stay where they lie in the file.
+// Binds every tensor of the recipe. Vectors that are not float32 become so in `arena`; all else stays where it lies in the file.
 // Missing and misshapen tensors are collected in *report (may be NULL); superfluous ones are one warning in `log`.
 Err weights_bind(Weights **out, Arena *arena, const Recipe *recipe, const Checkpoint *checkpoint, Report *report,
                  const Log *log);
+
+// All tensors of a recipe in one block of float32, for training: weights, gradients and moments are such blocks, laid out alike.
+typedef struct Parameter {
+    const char *name; // as published in safetensors
+    Part part;
+    int64_t layer, expert; // -1: of no layer; 0: of no expert
+    int rank;
+    int64_t rows, cols; // cols 1 for vectors
+    size_t at;          // place in the block, in floats; a multiple of 16
+    bool correction;    // a router's: balanced, not trained by its gradient
+} Parameter;
+
+typedef struct Parameters {
+    const Recipe *r;
+    Parameter *at; // layer by layer
+    size_t count;
+    size_t floats; // of a block; what lies between tensors is zero
+} Parameters;
+
+// In `arena`. ERR_UNSUPPORTED where the family has no name for a tensor.
+Err parameters_of(Parameters **out, Arena *arena, const Recipe *recipe);
+// The block as Weights. What is read and written through them lies in the block, vectors and matrices alike.
+Err parameters_weights(Weights **out, Arena *arena, const Parameters *parameters, const float *block,
+                       const Meta *config);
+// Every weight of `checkpoint` into the block, decoded; faults as weights_bind has them.
+Err parameters_read(float *block, const Parameters *parameters, const Checkpoint *checkpoint, const Log *log);
 
 // ---- Cache ---------------------------------------------------------------------------------------------------------
 

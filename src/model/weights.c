@@ -1,5 +1,5 @@
 // Binding: every slot that the recipe needs is looked up by the family's names, its shape checked, and the place marked as used.
-// Matrices stay where they lie in the file; vectors become float32 in memory, since all tables want them so.
+// Matrices stay where they lie in the file; vectors too if they are float32, and else become so in memory, since all tables want them so.
 #include "model/model_internal.h"
 
 #include <stdio.h>
@@ -68,6 +68,8 @@ static const float *vector(Binder *b, Slot slot, int64_t layer)
     }
     if (!shape_is(b, s, (int64_t[]){ n }, 1)) return NULL;
     const Format *format = format_of(s->dtype);
+    const uint8_t *data = checkpoint_data(b->checkpoint, s);
+    if (s->dtype == DTYPE_F32 && (uintptr_t)data % _Alignof(float) == 0) return (const float *)(const void *)data;
     float *out = arena_array(b->arena, (size_t)n, sizeof *out);
     if (!out) b->no_memory = true;
     if (!out) return NULL;
@@ -76,7 +78,7 @@ static const float *vector(Binder *b, Slot slot, int64_t layer)
                    s->name.at, format->name);
         return NULL;
     }
-    format->decode(out, checkpoint_data(b->checkpoint, s), n);
+    format->decode(out, data, n);
     return out;
 }
 

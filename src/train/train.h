@@ -1,0 +1,63 @@
+// train: models from nothing. A Net is a decoder that learns: the Recipe's layers forward and backward, over one block of weights and
+// one of gradients. An Optimizer moves the weights, a Corpus gives documents, a Trainer does it all until the end.
+#ifndef DURE_TRAIN_H
+#define DURE_TRAIN_H
+
+#include "backend/grads.h"
+#include "base/base.h"
+#include "format/format.h"
+#include "model/model.h"
+
+// ---- Net -----------------------------------------------------------------------------------------------------------
+
+// Documents one after the other: rows of token ids, and what each row is to foretell.
+typedef struct NetBatch {
+    int64_t T;
+    const int32_t *ids;
+    const float *weights; // [T] of foretelling the row's next token; 0 in a document's last row
+    const Document *documents;
+    int64_t document_count;
+} NetBatch;
+
+// The loss of a step is the mean over its batches' weighted tokens, so each batch is told what the whole step has.
+typedef struct NetStep {
+    double weight;         // sum of all weights of the step's batches
+    double draft_weight;   // of the draft layers' targets: net_draft_weight of its batches
+    double batch_share;    // of this batch in the losses that balance experts: 1 / number of batches
+    double draft_factor;   // of the draft layers' loss
+    double balance_factor; // of the loss that balances experts (arXiv 2101.03961, equation 4); 0: none
+} NetStep;
+
+typedef struct NetLoss {
+    double tokens, draft, balance; // parts of the loss, factors not yet applied but for the means
+    double total;
+} NetLoss;
+
+typedef struct NetOptions {
+    int64_t most_rows; // of a batch
+    bool recompute;    // keep layers' inputs alone and run each layer again in the backward pass
+} NetOptions;
+
+typedef struct Net Net;
+
+typedef struct NetParts {
+    const Parameters *parameters;
+    const float *weights; // a block of parameters->floats; both outlive the net
+    float *gradient;      // another
+    const Meta *config;
+} NetParts;
+
+// Memory for activations is counted as work.
+Err net_new(Net **out, const NetParts *parts, Grads *grads, const NetOptions *options, Ledger *ledger);
+void net_free(Net *net);
+size_t net_bytes(const Recipe *recipe, const NetOptions *options); // its activations; SIZE_MAX: too much to count
+// Adds the batch's gradient to the block and its share to *loss.
+Err net_learn(Net *net, const NetBatch *batch, const NetStep *step, NetLoss *loss);
+// The loss alone, as parts; nothing is added to the gradient.
+Err net_judge(Net *net, const NetBatch *batch, const NetStep *step, NetLoss *loss);
+double net_draft_weight(const NetBatch *batch, int64_t drafts); // sum of the weights of all draft layers' targets
+// Tokens that each expert of a layer got since net_forget_loads: [E]; NULL where the layer has none.
+const int64_t *net_loads(const Net *net, int64_t layer);
+void net_forget_loads(Net *net);
+
+#endif
