@@ -275,7 +275,8 @@ static Err forward(Net *net, const NetBatch *batch, NetLoss *loss, const NetStep
                   (float)r->embedding_multiplier);
     for (int64_t i = 0; i < r->layers && !e.code; i++) {
         e = layer_forward(net, i, net->x[i], net->x[i + 1], batch);
-        if (!e.code && r->layer[i].ffn == FFN_MOE) loss->balance += step->batch_share * net_balance(net, i, T);
+        if (!e.code && r->layer[i].ffn == FFN_MOE && step->balance_factor > 0.0)
+            loss->balance += step->batch_share * net_balance(net, i, T);
     }
     for (int64_t pass = 0; pass <= r->draft_layers && !e.code; pass++) {
         if (pass) e = draft_forward(net, pass - 1, batch);

@@ -60,4 +60,52 @@ double net_draft_weight(const NetBatch *batch, int64_t drafts); // sum of the we
 const int64_t *net_loads(const Net *net, int64_t layer);
 void net_forget_loads(Net *net);
 
+// ---- Optimizer -----------------------------------------------------------------------------------------------------
+
+typedef enum OptimizerKind {
+    OPTIMIZER_ADAMW, // arXiv 1711.05101
+    OPTIMIZER_MUON // matrices between embedding and head, each expert's its own (arXiv 2502.16982); AdamW for the rest
+} OptimizerKind;
+
+typedef struct OptimizerOptions {
+    OptimizerKind kind;
+    double beta1, beta2, eps; // AdamW
+    double momentum;          // Muon
+    double decay;             // of matrices; vectors have none
+    double clip;              // largest norm of the whole gradient; 0: none
+    double balance_rate;      // step of the routers' corrections (arXiv 2408.15664); 0: they stay
+    double average;           // of the weights' exponential moving average; 0: none is kept
+} OptimizerOptions;
+
+typedef struct Optimizer {
+    const Parameters *p;
+    OptimizerOptions options;
+    Grads *g;
+    Ledger *ledger;
+    float *m, *v;     // blocks: first and second moments; Muon's momentum is in m
+    float *average;   // block, or NULL
+    float *product;   // block: Muon's
+    float *square[2]; // Muon's: of every matrix the product with itself, and that one's square
+    size_t square_floats;
+    Product *products;
+} Optimizer;
+
+Err optimizer_new(Optimizer **out, const Parameters *p, const OptimizerOptions *options, Grads *g, Ledger *ledger);
+void optimizer_free(Optimizer *o);
+size_t optimizer_bytes(const Parameters *p, const OptimizerOptions *options);
+// One step, counted from 1, at this rate; the gradient is zeroed. *norm: the gradient's, before it was clipped. ERR_LIMIT, with
+// the tensor's name and nothing changed: the gradient is not finite.
+Err optimizer_step(Optimizer *o, float *weights, float *gradient, double rate, int64_t step, double *norm);
+// The routers' corrections, by the tokens that each expert of the net got since net_forget_loads.
+void optimizer_balance(const Optimizer *o, float *weights, const Net *net);
+
+typedef enum ScheduleKind { SCHEDULE_COSINE, SCHEDULE_WSD, SCHEDULE_CONSTANT } ScheduleKind;
+typedef struct Schedule {
+    ScheduleKind kind;
+    double rate, least;    // largest, and that of the last step as a share of it
+    int64_t warmup, steps; // linear up to `rate` over the first ones
+    double decay_share;    // WSD: of the steps, at the end, linear (arXiv 2404.06395)
+} Schedule;
+double schedule_rate(const Schedule *schedule, int64_t step); // step from 1
+
 #endif
