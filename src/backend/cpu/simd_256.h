@@ -70,6 +70,14 @@ INLINE V v_max(V a, V b)
 {
     return _mm256_max_ps(a, b);
 } // b where one is NaN
+INLINE V v_sqrt(V a)
+{
+    return _mm256_sqrt_ps(a);
+}
+INLINE V v_if_at_most(V a, V b, V x)
+{
+    return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_LE_OQ), x);
+} // x where a <= b, else 0
 INLINE V v_round(V a)
 {
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

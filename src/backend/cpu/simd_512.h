@@ -66,6 +66,14 @@ INLINE V v_max(V a, V b)
 {
     return _mm512_max_ps(a, b);
 } // b where one is NaN
+INLINE V v_sqrt(V a)
+{
+    return _mm512_sqrt_ps(a);
+}
+INLINE V v_if_at_most(V a, V b, V x)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_LE_OQ), x);
+} // x where a <= b, else 0
 INLINE V v_round(V a)
 {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
