@@ -217,8 +217,9 @@ typedef struct Parameters {
     size_t floats; // of a block; what lies between tensors is zero
 } Parameters;
 
-// In `arena`. ERR_UNSUPPORTED where the family has no name for a tensor.
-Err parameters_of(Parameters **out, Arena *arena, const Recipe *recipe);
+// In `arena`. checkpoint: may be NULL; biases that it has besides are listed too. ERR_UNSUPPORTED where the family has no name for a
+// tensor.
+Err parameters_of(Parameters **out, Arena *arena, const Recipe *recipe, const Checkpoint *checkpoint);
 // The block as Weights. What is read and written through them lies in the block, vectors and matrices alike.
 Err parameters_weights(Weights **out, Arena *arena, const Parameters *parameters, const float *block,
                        const Meta *config);

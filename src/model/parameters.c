@@ -12,6 +12,7 @@ enum { ALIGN_FLOATS = 16 };
 
 typedef struct Lister {
     Parameters *p;
+    const Checkpoint *checkpoint; // or NULL
     Arena *arena;
     size_t room; // 0: only counted
     Err e;
@@ -43,11 +44,18 @@ static void list_one(Lister *l, Slot slot, const SlotShape *shape, int64_t layer
     p->floats += (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
 }
 
+// What the recipe cannot do without, and the vectors that the checkpoint has besides.
+static bool is_wanted(const Lister *l, Slot slot, const SlotShape *shape, int64_t layer)
+{
+    if (slot_wanted(l->p->r, slot, layer)) return true;
+    return l->checkpoint && shape->rank == 1 && shape->per_layer && slot_find(l->p->r, l->checkpoint, slot, layer, 0);
+}
+
 static void list_layer(Lister *l, int64_t layer, bool of_layer)
 {
     for (int slot = 0; slot < SLOT_UNUSED; slot++) {
         const SlotShape shape = slot_shape(l->p->r, (Slot)slot, layer);
-        if (!shape.rank || shape.per_layer != of_layer || !slot_wanted(l->p->r, (Slot)slot, layer)) continue;
+        if (!shape.rank || shape.per_layer != of_layer || !is_wanted(l, (Slot)slot, &shape, layer)) continue;
         const int64_t experts = shape.per_expert ? l->p->r->router.experts : 1;
         for (int64_t e = 0; e < experts; e++) list_one(l, (Slot)slot, &shape, layer, e);
     }
@@ -60,7 +68,7 @@ static void list_all(Lister *l)
     for (int64_t i = 0; i < l->p->r->layers + l->p->r->draft_layers; i++) list_layer(l, i, true);
 }
 
-Err parameters_of(Parameters **out, Arena *arena, const Recipe *recipe)
+Err parameters_of(Parameters **out, Arena *arena, const Recipe *recipe, const Checkpoint *checkpoint)
 {
     const ParameterCount total = recipe_parameters(recipe);
     if (total.decoder + total.part[PART_DRAFT] > INT64_MAX / 64 / (int64_t)sizeof(float))
@@ -68,7 +76,7 @@ Err parameters_of(Parameters **out, Arena *arena, const Recipe *recipe)
     Parameters *p = arena_alloc(arena, sizeof *p);
     if (!p) return err_memory("the list of weights");
     p->r = recipe;
-    Lister lister = { .p = p, .arena = arena };
+    Lister lister = { .p = p, .checkpoint = checkpoint, .arena = arena };
     list_all(&lister);
     lister.room = p->count;
     p->at = arena_array(arena, p->count, sizeof *p->at);
