@@ -14,6 +14,7 @@ enum {
     WAVE_UNITS = 1024, // a block of a and a panel of b stay in the second cache
     BLOCK_ROWS_MOST = GRADS_SLOT / WAVE_UNITS / TILE_ROWS / 2 * TILE_ROWS,
     BLOCK_COLUMNS_MOST = 1024,
+    PANELS_MOST = 8,
 };
 
 typedef struct Wave {
@@ -80,26 +81,41 @@ INLINE void pack_square(float *to, int64_t to_row, const Side *s, int64_t first,
             v_store_first(to + i * to_row, r[i], lanes);
 }
 
-// to[u, i]: unit u of line first + i, zeros beyond the lines; `width` lines.
-INLINE void pack_panel(float *to, const Side *s, int64_t first, const int width)
+// Units that lie side by side in lines side by side: one unit of all panels after the other, since a line of memory holds units of
+// several panels and far strides leave few places in the caches.
+INLINE void pack_across(float *to, const Side *s, int64_t first, int64_t end, const int width)
 {
     const int64_t units = parts_of(s->length, UNIT_PARTS);
+    for (int64_t u = 0; u < units; u++)
+        for (int64_t i = first; i < end; i += width) {
+            float *panel = to + (i - first) * units + u * width;
+            const float *x = s->x + i + u * UNIT_PARTS * s->element;
+            const int64_t length = s->length - u * UNIT_PARTS;
 #pragma GCC unroll 2
-    for (int v = 0; v < width; v += WIDTH) {
-        const int64_t lanes = width - v < WIDTH ? width - v : WIDTH, valid = s->lines - first - v;
-        if (s->element == 1) {
-            for (int64_t u = 0; u < units; u += WIDTH) pack_square(to + u * width + v, width, s, first + v, u, lanes);
-            continue;
+            for (int v = 0; v < width; v += WIDTH) {
+                const int64_t valid = s->lines - i - v;
+                const V unit = unit_across(x + v, s->element, length, valid < 0 ? 0 : valid);
+                if (width - v >= WIDTH)
+                    v_store(panel + v, unit);
+                else
+                    v_store_first(panel + v, unit, width - v);
+            }
         }
-        for (int64_t u = 0; u < units; u++) {
-            const float *x = s->x + first + v + u * UNIT_PARTS * s->element;
-            const V unit = unit_across(x, s->element, s->length - u * UNIT_PARTS, valid < 0 ? 0 : valid);
-            if (lanes == WIDTH)
-                v_store(to + u * width + v, unit);
-            else
-                v_store_first(to + u * width + v, unit, lanes);
-        }
+}
+
+// Panels of `width` lines each, for lines [first, end): element [u, i] of a panel is unit u of its line i; zeros beyond the lines.
+INLINE void pack(float *to, const Side *s, int64_t first, int64_t end, const int width)
+{
+    const int64_t units = parts_of(s->length, UNIT_PARTS);
+    if (s->element != 1) {
+        pack_across(to, s, first, end, width);
+        return;
     }
+    for (int64_t i = first; i < end; i += width, to += width * units)
+        for (int64_t u = 0; u < units; u += WIDTH)
+#pragma GCC unroll 2
+            for (int v = 0; v < width; v += WIDTH)
+                pack_square(to + u * width + v, width, s, i + v, u, width - v < WIDTH ? width - v : WIDTH);
 }
 
 // Items are the panels of all products.
@@ -108,15 +124,19 @@ static void pack_panels(const void *arg, int64_t first, int64_t end, float *slot
     (void)slot;
     const Wave *w = arg;
     const Product *x = w->products;
-    int64_t begin = 0;
-    for (int64_t item = first; item < end; item++) {
-        while (item >= begin + panels_of(w, x)) begin += panels_of(w, x++);
+    for (int64_t item = first, begin = 0; item < end;) {
+        const int64_t here = panels_of(w, x), last = grads_least(end, begin + here);
         const Side side = { .x = x->b + w->first * x->b_row,
                             .line = x->b_col,
                             .element = x->b_row,
                             .lines = x->N,
                             .length = wave_length(w, x) };
-        pack_panel(w->panels + item * w->units * TILE_COLUMNS, &side, (item - begin) * TILE_COLUMNS, TILE_COLUMNS);
+        const int64_t before = begin * w->units + (item - begin) * parts_of(side.length, UNIT_PARTS);
+        if (item < last)
+            pack(w->panels + before * TILE_COLUMNS, &side, (item - begin) * TILE_COLUMNS, (last - begin) * TILE_COLUMNS,
+                 TILE_COLUMNS);
+        if (item < last) item = last;
+        begin += here, x++;
     }
 }
 
@@ -169,7 +189,7 @@ static void product_block(const Wave *w, const Product *x, const float *panels, 
     const Side side = {
         .x = x->a + w->first * x->a_col, .line = x->a_row, .element = x->a_col, .lines = row + rows, .length = length
     };
-    for (int64_t i = 0; i < rows; i += TILE_ROWS) pack_panel(slot + i * units, &side, row + i, TILE_ROWS);
+    pack(slot, &side, row, row + rows, TILE_ROWS);
     for (int64_t j = column; j < end; j += TILE_COLUMNS)
         for (int64_t i = 0; i < rows; i += TILE_ROWS) {
             const TileOut to = { .c = x->c + (row + i) * x->c_row + j,
@@ -177,7 +197,7 @@ static void product_block(const Wave *w, const Product *x, const float *panels, 
                                  .rows = rows - i,
                                  .columns = grads_least(TILE_COLUMNS, end - j),
                                  .add = x->add || w->first > 0 };
-            product_tile(&to, slot + i * units, panels + j * w->units, units);
+            product_tile(&to, slot + i * units, panels + j * units, units);
         }
 }
 
@@ -233,6 +253,13 @@ static Err grow_scratch(Grads *g, size_t bytes)
     return OK;
 }
 
+// Neighbouring panels are packed together where that leaves enough to do for every thread.
+static int64_t panels_together(int64_t panels, int threads)
+{
+    const int64_t each = panels / (4 * (int64_t)threads);
+    return each < 1 ? 1 : grads_least(each, PANELS_MOST);
+}
+
 static Err packed_multiply(Grads *g, const Product *products, int64_t count)
 {
     int64_t longest = 0;
@@ -250,7 +277,7 @@ static Err packed_multiply(Grads *g, const Product *products, int64_t count)
         Err e = grow_scratch(g, (size_t)(panels * w.units) * TILE_COLUMNS * sizeof *w.panels);
         if (e.code) return e;
         w.panels = g->scratch;
-        grads_fork(g, pack_panels, &w, panels, 1);
+        grads_fork(g, pack_panels, &w, panels, panels_together(panels, pool_threads(g->pool)));
         grads_fork(g, product_blocks, &w, blocks, 1);
         w.first += (int64_t)WAVE_UNITS * UNIT_PARTS;
     } while (w.first < longest);
