@@ -52,7 +52,7 @@ typedef struct Shape {
 // One call of several products, each of another layout; rounded: the operands are bf16 already.
 static void run_multiply_of(Run *run, const Shape *shapes, int64_t count, bool rounded)
 {
-    Product products[8];
+    Product products[8] = { 0 };
     float *a[8], *b[8], *c[8];
     for (int64_t i = 0; i < count; i++) {
         const int64_t M = shapes[i].M, N = shapes[i].N, K = shapes[i].K;
