@@ -12,7 +12,13 @@ Err grads_open(Grads **out, CpuLevel level, bool bf16, Pool *pool)
     Err e = grads_new(&g, "scalar", pool);
     if (e.code) return e;
     scalar_grads(g);
+#if defined(__x86_64__)
+    if (level >= CPU_AVX2) avx2_grads(g), g->name = "avx2";
+    if (level >= CPU_AVX512) avx512_grads(g), g->name = "avx512";
+    if (level >= CPU_AVX512BF16 && bf16) avx512bf16_grads(g), g->name = "avx512bf16";
+#else
     (void)bf16;
+#endif
     *out = g;
     return OK;
 }

@@ -98,8 +98,14 @@ static void tile_visible(const Tile *t, int64_t i, int64_t *from, int64_t *to)
 // to[p, j] = from[j, p] for the tile's keys j; ATTEND_KEYS elements between rows of `to`.
 static void transpose_keys(real *to, const real *from, int64_t row, int64_t keys, int64_t d)
 {
-    for (int64_t j = 0; j < keys; j++)
-        for (int64_t p = 0; p < d; p++) to[p * ATTEND_KEYS + j] = from[j * row + p];
+    for (int64_t j = 0; j < keys; j += WIDTH)
+        for (int64_t p = 0; p < d; p += WIDTH) {
+            V square[WIDTH];
+#pragma GCC unroll 16
+            for (int i = 0; i < WIDTH; i++) square[i] = j + i < keys ? at(from + (j + i) * row, p, d) : v_set(0);
+            v_transpose(square);
+            for (int i = 0; i < grads_least(WIDTH, d - p); i++) v_store(to + (p + i) * ATTEND_KEYS + j, square[i]);
+        }
 }
 
 // s[i, j] = x_i . y_j over d elements: x the queries' rows, y the keys' transposed.

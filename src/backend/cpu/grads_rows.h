@@ -440,7 +440,7 @@ typedef struct CrossEntropy {
     real *loss, *logits;
     const int32_t *target;
     const real *weight;
-    int64_t V;
+    int64_t n;
     real scale;
 } CrossEntropy;
 
@@ -471,25 +471,25 @@ static void cross_entropy_rows(const void *arg, int64_t first, int64_t end, real
     (void)slot;
     const CrossEntropy *c = arg;
     for (int64_t t = first; t < end; t++) {
-        real *x = c->logits + t * c->V;
+        real *x = c->logits + t * c->n;
         c->loss[t] = 0;
         if (c->weight[t] == 0) {
-            memset(x, 0, (size_t)c->V * sizeof *x);
+            memset(x, 0, (size_t)c->n * sizeof *x);
             continue;
         }
         const real factor = c->weight[t] * c->scale;
-        c->loss[t] = cross_entropy_row(x, c->target[t], c->V, c->scale, factor);
+        c->loss[t] = cross_entropy_row(x, c->target[t], c->n, c->scale, factor);
         x[c->target[t]] -= factor;
     }
 }
 
 static void cross_entropy(Grads *g, real *loss, real *logits, const int32_t *target, const real *weight, int64_t T,
-                          int64_t V_, real scale)
+                          int64_t n, real scale)
 {
     const CrossEntropy c = {
-        .loss = loss, .logits = logits, .target = target, .weight = weight, .V = V_, .scale = scale
+        .loss = loss, .logits = logits, .target = target, .weight = weight, .n = n, .scale = scale
     };
-    grads_fork_rows(g, cross_entropy_rows, &c, T, V_);
+    grads_fork_rows(g, cross_entropy_rows, &c, T, n);
 }
 
 // ---- Steps ---------------------------------------------------------------------------------------------------------

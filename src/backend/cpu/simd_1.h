@@ -72,6 +72,10 @@ INLINE real v_largest(V v)
 {
     return v;
 }
+INLINE void v_transpose(V square[WIDTH])
+{
+    (void)square;
+}
 #ifdef DURE_REAL64
 INLINE V v_sqrt(V v)
 {
