@@ -203,7 +203,9 @@ static void norm_back_of(Grads *g, NormKind kind, int64_t rows, int64_t n)
     expect_derivative(g, norm_loss, &m, x, dx, rows * n, "norm x");
     expect_derivative(g, norm_loss, &m, gain, dgain, n, "norm gain");
     norm_loss(g, &m);
-    g->norm_back(g, c, false, NULL, c, &m.in); // in place
+    memset(dgain_was, 0, (size_t)n * sizeof *dgain_was);
+    g->norm_back(g, c, false, dgain_was, c, &m.in); // in place
+    for (int64_t i = 0; i < n; i++) expect_near(dgain_was[i], dgain[i], 1e-11, "norm dgain in place", i);
     for (int64_t i = 0; i < rows * n; i++) expect_near(c[i], dx[i], 1e-12, "norm dx in place", i);
     free(x), free(gain), free(r), free(c), free(dx), free(dgain), free(dx_was), free(dgain_was), free(m.y);
 }

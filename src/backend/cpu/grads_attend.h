@@ -298,7 +298,7 @@ static void tile_softmax_back(real *s, real *dp, const Attend *a, const Tile *t)
         int64_t from, to;
         tile_visible(t, i, &from, &to);
         for (int64_t j = 0; j < from; j++) s[j] = (real)-INFINITY;
-        for (int64_t j = to; j < (t->keys + WIDTH - 1) / WIDTH * WIDTH; j++) s[j] = (real)-INFINITY, dp[j] = 0;
+        for (int64_t j = to; j < (t->keys + WIDTH - 1) / WIDTH * WIDTH; j++) s[j] = (real)-INFINITY;
         for (int64_t j = 0; j < t->keys; j += WIDTH) {
             const V p = v_exp(v_sub(v_mul(v_load(s + j), scale), log_sum));
             v_store(s + j, p);

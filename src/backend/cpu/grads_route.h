@@ -67,7 +67,7 @@ static void route_token(int32_t *ids, real *weights, const RouteGrad *in, const 
     for (int64_t k = 0; k < in->K; k++) {
         int64_t e = route_largest(choice, in->E);
         if (e < 0) // of NaN any choice is as good
-            for (e = 0; choice[e] == (real)-INFINITY;) e++;
+            for (e = 0; e < in->E - 1 && choice[e] == (real)-INFINITY;) e++;
         choice[e] = (real)-INFINITY;
         int64_t i = k;
         for (; i > 0 && ids[i - 1] > e; i--) ids[i] = ids[i - 1];
