@@ -21,7 +21,7 @@ typedef float real;
 enum { GRADS_BLOCK = 64 };
 
 // c[i, j] = sum over p of a[i, p] b[p, j], or += with `add`. Rows and columns of a and b lie *_row and *_col elements apart (a
-// transposed matrix swaps the two), one of each pair being 1; c has c_row between rows.
+// transposed matrix swaps the two), one of each pair being 1; c has c_row between rows. A sum of K = 0 products is 0.
 typedef struct Product {
     real *c;
     const real *a, *b;
@@ -53,11 +53,11 @@ typedef struct Document {
     int64_t row, T;
 } Document;
 typedef struct AttendGrad {
-    const real *q, *k, *v; // [T, heads, d_k], [T, kv_heads, d_k], [T, kv_heads, d_v]
-    const real *out;       // [T, heads, d_v], backward only
-    int64_t heads, kv_heads, d_k, d_v;
-    real scale;
-    int64_t window; // 0: all
+    const real *q, *k, *v;             // [T, heads, d_k], [T, kv_heads, d_k], [T, kv_heads, d_v]
+    const real *out;                   // [T, heads, d_v], backward only
+    int64_t heads, kv_heads, d_k, d_v; // d_k + d_v at most 4000, heads 2048: blocks of them must fit in a slot
+    real scale;                        // above 0
+    int64_t window;                    // 0: all
     const Document *documents;
     int64_t document_count;
     real *log_sum; // [T, heads] log of the sum of exp of scores: forward writes, backward reads

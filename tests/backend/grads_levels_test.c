@@ -207,24 +207,26 @@ static void run_cross_entropy(Run *run, int64_t n)
 
 // ---- Attention and routing -----------------------------------------------------------------------------------------
 
-static void run_attend(Run *run, int64_t d_k, int64_t d_v, int64_t window)
+static void run_attend(Run *run, int64_t d_k, int64_t d_v, int64_t window, int64_t KV)
 {
-    enum { T = 232, HEADS = 6, KV = 2 };
-    static const Document documents[] = { { 0, 1 }, { 1, 7 }, { 8, 33 }, { 41, 64 }, { 105, 127 } };
+    enum { T = 232, HEADS = 6 };
+    static const Document documents[] = { { 0, 1 }, { 1, 7 }, { 8, 33 }, { 41, 64 }, { 105, 127 } },
+                          single[] = { { 0, T } };
     Grads *g = run->g;
     float *q = random_floats(T * HEADS * d_k, 1), *k = random_floats(T * KV * d_k, 1),
           *v = random_floats(T * KV * d_v, 1);
     float *out = random_floats(T * HEADS * d_v, 1), *log_sum = random_floats(T * HEADS, 1);
     float *dout = random_floats(T * HEADS * d_v, 1), *dq = random_floats(T * HEADS * d_k, 1);
     float *dk = random_floats(T * KV * d_k, 1), *dv = random_floats(T * KV * d_v, 1);
-    const AttendGrad in = { q, k, v, out, HEADS, KV, d_k, d_v, 0.4f, window, documents, COUNT(documents), log_sum };
+    AttendGrad in = { q, k, v, out, HEADS, KV, d_k, d_v, 0.4f, window, documents, COUNT(documents), log_sum };
+    if (KV == 1) in.documents = single, in.document_count = 1;
     g->attend(g, out, &in);
     keep(run, "attend", out, T * HEADS * d_v, of_sum(d_k));
     keep(run, "attend log_sum", log_sum, T * HEADS, of_sum(d_k));
     g->attend_back(g, dq, dk, dv, dout, &in);
-    keep(run, "attend_back q", dq, T * HEADS * d_k, of_sum(127));
-    keep(run, "attend_back k", dk, T * KV * d_k, of_sum(3 * 127));
-    keep(run, "attend_back v", dv, T * KV * d_v, of_sum(3 * 127));
+    keep(run, "attend_back q", dq, T * HEADS * d_k, of_sum(T));
+    keep(run, "attend_back k", dk, T * KV * d_k, of_sum(6 * T));
+    keep(run, "attend_back v", dv, T * KV * d_v, of_sum(6 * T));
     free(q), free(k), free(v), free(out), free(log_sum), free(dout), free(dq), free(dk), free(dv);
 }
 
@@ -263,7 +265,8 @@ static Run *run_all(CpuLevel level, bool bf16, int threads, bool rounded)
         run_cross_entropy(run, widths[i]);
     }
     run_rope(run, ROPE_HALF), run_rope(run, ROPE_NEIGHBOUR);
-    run_attend(run, 7, 7, 0), run_attend(run, 33, 17, 70), run_attend(run, 64, 32, 0), run_attend(run, 1, 40, 3);
+    run_attend(run, 7, 7, 0, 2), run_attend(run, 33, 17, 70, 3), run_attend(run, 64, 32, 0, 6);
+    run_attend(run, 1, 40, 3, 2), run_attend(run, 9, 16, 0, 1), run_attend(run, 16, 9, 75, 1);
     run_route(run, ROUTER_SIGMOID, 16), run_route(run, ROUTER_SOFTMAX, 7);
     grads_close(run->g);
     pool_free(pool);

@@ -172,6 +172,27 @@ static int64_t first_block(const AttendGrad *in, int64_t query)
     return first / ATTEND_KEYS * ATTEND_KEYS;
 }
 
+// Items (document, block of `each` rows, kv head) of all documents, and the one of number `item`, whose block begins at *row. Linear in
+// documents.
+static int64_t tiles_of(const AttendGrad *in, int64_t each)
+{
+    int64_t items = 0;
+    for (int64_t d = 0; d < in->document_count; d++) items += (in->documents[d].T + each - 1) / each * in->kv_heads;
+    return items;
+}
+
+static Tile tile_of(const AttendGrad *in, int64_t item, int64_t each, int64_t *row)
+{
+    const Document *d = in->documents;
+    for (;; d++) {
+        const int64_t items = (d->T + each - 1) / each * in->kv_heads;
+        if (item < items) break;
+        item -= items;
+    }
+    *row = item / in->kv_heads * each;
+    return (Tile){ .in = in, .document = d, .kv = item % in->kv_heads };
+}
+
 // ---- Forward -------------------------------------------------------------------------------------------------------
 
 // s [keys] becomes exp(scale s - m) within [from, to) and 0 outside; returns the sum. *m is raised to the largest and *fade is what
@@ -261,15 +282,11 @@ static void attend_queries(const Attend *a, Tile t, real *slot)
 static void attend_items(const void *arg, int64_t first, int64_t end, real *slot)
 {
     const Attend *a = arg;
-    const AttendGrad *in = a->in;
-    for (int64_t item = first, begin = 0, d = 0; item < end; item++) {
-        int64_t items;
-        while (items = (in->documents[d].T + ATTEND_QUERIES - 1) / ATTEND_QUERIES * in->kv_heads, item >= begin + items)
-            begin += items, d++;
-        Tile t = { .in = in, .document = &in->documents[d] };
-        t.query = (item - begin) / in->kv_heads * ATTEND_QUERIES;
-        t.queries = grads_least(ATTEND_QUERIES, t.document->T - t.query);
-        t.kv = (item - begin) % in->kv_heads;
+    for (int64_t item = first; item < end; item++) {
+        int64_t query;
+        Tile t = tile_of(a->in, item, ATTEND_QUERIES, &query);
+        t.query = query;
+        t.queries = grads_least(ATTEND_QUERIES, t.document->T - query);
         attend_queries(a, t, slot);
     }
 }
@@ -277,11 +294,8 @@ static void attend_items(const void *arg, int64_t first, int64_t end, real *slot
 static void attend(Grads *g, real *out, const AttendGrad *in)
 {
     const Attend a = { .in = in, .out = out };
-    int64_t items = 0;
-    for (int64_t d = 0; d < in->document_count; d++)
-        items += (in->documents[d].T + ATTEND_QUERIES - 1) / ATTEND_QUERIES * in->kv_heads;
     assert(ATTEND_KEYS * in->d_k + ATTEND_QUERIES * ATTEND_KEYS + 2 * ATTEND_QUERIES * in->heads <= GRADS_SLOT);
-    grads_fork(g, attend_items, &a, items, 1);
+    grads_fork(g, attend_items, &a, tiles_of(in, ATTEND_QUERIES), 1);
 }
 
 // ---- Backward ------------------------------------------------------------------------------------------------------
@@ -314,51 +328,103 @@ static void attend_tile_back(const Attend *a, const Tile *t, const real *keys, c
     tile_scores(s, t, in->q, keys, in->d_k);
     tile_scores(dp, t, a->dout, values, in->d_v);
     tile_softmax_back(s, dp, a, t);
+    if (a->dq) tile_to_queries(a->dq, t, dp, in->k, in->d_k);
+    if (!a->dk) return;
     tile_to_keys(a->dv, t, s, a->dout, in->d_v);
-    tile_to_queries(a->dq, t, dp, in->k, in->d_k);
     tile_to_keys(a->dk, t, dp, in->q, in->d_k);
 }
 
-// Of one document and one kv head, so that dk and dv have one owner.
-static void attend_document_back(const Attend *a, Tile t, real *slot)
+// The tile's keys and its queries [first, last), for all heads of its kv head.
+static void attend_keys_back(const Attend *a, Tile t, int64_t first, int64_t last, real *slot)
 {
     const AttendGrad *in = a->in;
-    const int64_t group = in->heads / in->kv_heads, T = t.document->T, row = t.document->row;
+    const int64_t group = in->heads / in->kv_heads, block = grads_least(ATTEND_KEYS, t.document->T - t.key);
     real *keys = slot, *values = keys + ATTEND_KEYS * in->d_k, *s = values + ATTEND_KEYS * in->d_v;
-    clear_rows(a->dq + (row * in->heads + t.kv * group) * in->d_k, in->heads * in->d_k, T, group * in->d_k);
-    clear_rows(a->dk + (row * in->kv_heads + t.kv) * in->d_k, in->kv_heads * in->d_k, T, in->d_k);
-    clear_rows(a->dv + (row * in->kv_heads + t.kv) * in->d_v, in->kv_heads * in->d_v, T, in->d_v);
-    for (t.key = 0; t.key < T; t.key += ATTEND_KEYS) {
-        const int64_t block = grads_least(ATTEND_KEYS, T - t.key);
-        const int64_t last = in->window > 0 ? grads_least(T, t.key + block - 1 + in->window) : T; // query that sees one
-        transpose_keys(keys, rows_of(in->k, &t, t.key, in->kv_heads, t.kv, in->d_k), in->kv_heads * in->d_k, block,
-                       in->d_k);
-        transpose_keys(values, rows_of(in->v, &t, t.key, in->kv_heads, t.kv, in->d_v), in->kv_heads * in->d_v, block,
-                       in->d_v);
-        for (t.query = t.key; t.query < last; t.query += ATTEND_QUERIES) {
-            t.queries = grads_least(ATTEND_QUERIES, last - t.query);
-            t.keys = grads_least(block, t.query + t.queries - t.key);
-            for (t.head = t.kv * group; t.head < (t.kv + 1) * group; t.head++) attend_tile_back(a, &t, keys, values, s);
-        }
+    transpose_keys(keys, rows_of(in->k, &t, t.key, in->kv_heads, t.kv, in->d_k), in->kv_heads * in->d_k, block,
+                   in->d_k);
+    transpose_keys(values, rows_of(in->v, &t, t.key, in->kv_heads, t.kv, in->d_v), in->kv_heads * in->d_v, block,
+                   in->d_v);
+    for (t.query = first; t.query < last; t.query += ATTEND_QUERIES) {
+        t.queries = grads_least(ATTEND_QUERIES, last - t.query);
+        t.keys = grads_least(block, t.query + t.queries - t.key);
+        for (t.head = t.kv * group; t.head < (t.kv + 1) * group; t.head++) attend_tile_back(a, &t, keys, values, s);
     }
+}
+
+// All queries that see a key of the tile.
+static void attend_key_block_back(const Attend *a, Tile t, real *slot)
+{
+    const AttendGrad *in = a->in;
+    const int64_t T = t.document->T, block = grads_least(ATTEND_KEYS, T - t.key);
+    const int64_t row = (t.document->row + t.key) * in->kv_heads + t.kv;
+    clear_rows(a->dk + row * in->d_k, in->kv_heads * in->d_k, block, in->d_k);
+    clear_rows(a->dv + row * in->d_v, in->kv_heads * in->d_v, block, in->d_v);
+    attend_keys_back(a, t, t.key, in->window > 0 ? grads_least(T, t.key + block - 1 + in->window) : T, slot);
+}
+
+static void clear_queries(const Attend *a, const Tile *t, int64_t query, int64_t queries)
+{
+    const AttendGrad *in = a->in;
+    const int64_t group = in->heads / in->kv_heads, row = t->document->row + query;
+    clear_rows(a->dq + (row * in->heads + t->kv * group) * in->d_k, in->heads * in->d_k, queries, group * in->d_k);
 }
 
 // Items are (document, kv head).
-static void attend_back_items(const void *arg, int64_t first, int64_t end, real *slot)
+static void attend_back_documents(const void *arg, int64_t first, int64_t end, real *slot)
 {
     const Attend *a = arg;
-    const AttendGrad *in = a->in;
     for (int64_t item = first; item < end; item++) {
-        const Tile t = { .in = in, .document = &in->documents[item / in->kv_heads], .kv = item % in->kv_heads };
-        attend_document_back(a, t, slot);
+        Tile t = { .in = a->in, .document = &a->in->documents[item / a->in->kv_heads], .kv = item % a->in->kv_heads };
+        clear_queries(a, &t, 0, t.document->T);
+        for (t.key = 0; t.key < t.document->T; t.key += ATTEND_KEYS) attend_key_block_back(a, t, slot);
     }
 }
 
+// Items are (document, block of keys, kv head): dk and dv alone.
+static void attend_back_keys(const void *arg, int64_t first, int64_t end, real *slot)
+{
+    const Attend *a = arg;
+    for (int64_t item = first; item < end; item++) {
+        int64_t key;
+        Tile t = tile_of(a->in, item, ATTEND_KEYS, &key);
+        t.key = key;
+        attend_key_block_back(a, t, slot);
+    }
+}
+
+// Items are (document, block of queries, kv head): dq alone.
+static void attend_back_queries(const void *arg, int64_t first, int64_t end, real *slot)
+{
+    const Attend *a = arg;
+    for (int64_t item = first; item < end; item++) {
+        int64_t query;
+        Tile t = tile_of(a->in, item, ATTEND_QUERIES, &query);
+        const int64_t last = grads_least(t.document->T, query + ATTEND_QUERIES);
+        clear_queries(a, &t, query, last - query);
+        for (t.key = first_block(a->in, query); t.key < last; t.key += ATTEND_KEYS)
+            attend_keys_back(a, t, query, last, slot);
+    }
+}
+
+// One document and kv head has one owner, who makes all five products of a tile; or else dk and dv have one and dq has another, and two
+// products are made twice. The sums are the same to the bit; the second way is taken where one long document would keep all waiting.
 static void attend_back(Grads *g, real *dq, real *dk, real *dv, const real *dout, const AttendGrad *in)
 {
-    const Attend a = { .in = in, .dq = dq, .dk = dk, .dv = dv, .dout = dout };
+    const Attend all = { .in = in, .dq = dq, .dk = dk, .dv = dv, .dout = dout };
+    double work = 0.0, longest = 0.0;
     assert(ATTEND_KEYS * (in->d_k + in->d_v) + 2 * ATTEND_QUERIES * ATTEND_KEYS <= GRADS_SLOT);
-    grads_fork(g, attend_back_items, &a, in->document_count * in->kv_heads, 1);
+    for (int64_t d = 0; d < in->document_count; d++) {
+        const double T = (double)in->documents[d].T;
+        work += T * T * (double)in->kv_heads;
+        longest = T * T > longest ? T * T : longest;
+    }
+    if (longest * pool_threads(g->pool) <= 7.0 / 5.0 * work) {
+        grads_fork(g, attend_back_documents, &all, in->document_count * in->kv_heads, 1);
+        return;
+    }
+    const Attend keys = { .in = in, .dk = dk, .dv = dv, .dout = dout }, queries = { .in = in, .dq = dq, .dout = dout };
+    grads_fork(g, attend_back_keys, &keys, tiles_of(in, ATTEND_KEYS), 1);
+    grads_fork(g, attend_back_queries, &queries, tiles_of(in, ATTEND_QUERIES), 1);
 }
 
 #endif
