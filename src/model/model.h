@@ -199,6 +199,14 @@ typedef struct Weights {
 Err weights_bind(Weights **out, Arena *arena, const Recipe *recipe, const Checkpoint *checkpoint, Report *report,
                  const Log *log);
 
+typedef enum ParameterKind {
+    PARAMETER_MATRIX,
+    PARAMETER_OUT, // a matrix whose product is added to the residual stream
+    PARAMETER_GAIN,
+    PARAMETER_BIAS,
+    PARAMETER_CORRECTION // a router's: balanced, not trained by its gradient
+} ParameterKind;
+
 // All tensors of a recipe in one block of float32, for training: weights, gradients and moments are such blocks, laid out alike.
 typedef struct Parameter {
     const char *name; // as published in safetensors
@@ -207,7 +215,8 @@ typedef struct Parameter {
     int rank;
     int64_t rows, cols; // cols 1 for vectors
     size_t at;          // place in the block, in floats; a multiple of 16
-    bool correction;    // a router's: balanced, not trained by its gradient
+    ParameterKind kind;
+    float neutral; // of a gain: the value that changes nothing
 } Parameter;
 
 typedef struct Parameters {

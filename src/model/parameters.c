@@ -18,6 +18,38 @@ typedef struct Lister {
     Err e;
 } Lister;
 
+static ParameterKind kind_of(Slot slot, const SlotShape *shape)
+{
+    if (slot == SLOT_ROUTER_BIAS) return PARAMETER_CORRECTION;
+    if (slot == SLOT_O || slot == SLOT_DOWN || slot == SLOT_EXPERT_DOWN || slot == SLOT_SHARED_DOWN)
+        return PARAMETER_OUT;
+    if (shape->rank == 2) return PARAMETER_MATRIX;
+    return shape->part == PART_NORMS ? PARAMETER_GAIN : PARAMETER_BIAS;
+}
+
+static NormKind norm_of(const Recipe *r, Slot slot, int64_t layer)
+{
+    const LayerRecipe *how = &r->layer[layer];
+    switch (slot) {
+    case SLOT_NORM_ATTENTION:
+        return how->norm_attention;
+    case SLOT_NORM_FFN:
+        return how->norm_ffn;
+    case SLOT_POST_NORM_ATTENTION:
+        return how->post_norm_attention;
+    case SLOT_POST_NORM_FFN:
+        return how->post_norm_ffn;
+    case SLOT_Q_NORM:
+    case SLOT_K_NORM:
+        return how->qk_norm;
+    case SLOT_Q_A_NORM:
+    case SLOT_KV_A_NORM:
+        return r->latent.norm;
+    default:
+        return r->norm;
+    }
+}
+
 static void list_one(Lister *l, Slot slot, const SlotShape *shape, int64_t layer, int64_t expert)
 {
     char name[192];
@@ -37,7 +69,8 @@ static void list_one(Lister *l, Slot slot, const SlotShape *shape, int64_t layer
                                        .rows = shape->rows,
                                        .cols = shape->rank == 2 ? shape->cols : 1,
                                        .at = p->floats,
-                                       .correction = slot == SLOT_ROUTER_BIAS };
+                                       .kind = kind_of(slot, shape),
+                                       .neutral = norm_of(p->r, slot, layer) == NORM_ONE_PLUS ? 0.0f : 1.0f };
         if (!p->at[p->count].name) l->e = err_memory("the names of the weights");
     }
     p->count++;

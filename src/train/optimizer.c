@@ -256,7 +256,7 @@ Err optimizer_step(Optimizer *o, float *weights, float *gradient, double rate, i
                       .step = step };
     for (size_t i = 0; i < o->p->count; i++) {
         const Parameter *p = &o->p->at[i];
-        if (p->correction || is_for_muon(o, p)) continue;
+        if (p->kind == PARAMETER_CORRECTION || is_for_muon(o, p)) continue;
         adam.decay = p->rank == 2 ? o->options.decay : 0.0;
         o->g->adamw(o->g, weights + p->at, o->m + p->at, o->v + p->at, gradient + p->at, p->rows * p->cols, &adam);
     }
@@ -271,7 +271,7 @@ void optimizer_balance(const Optimizer *o, float *weights, const Net *net)
 {
     for (size_t i = 0; i < o->p->count && o->options.balance_rate > 0.0; i++) {
         const Parameter *p = &o->p->at[i];
-        const int64_t *loads = p->correction ? net_loads(net, p->layer) : NULL;
+        const int64_t *loads = p->kind == PARAMETER_CORRECTION ? net_loads(net, p->layer) : NULL;
         int64_t sum = 0;
         if (!loads) continue;
         for (int64_t e = 0; e < p->rows; e++) sum += loads[e];

@@ -5,6 +5,7 @@
 
 #include "backend/grads.h"
 #include "base/base.h"
+#include "dure.h"
 #include "format/format.h"
 #include "model/model.h"
 
@@ -107,5 +108,72 @@ typedef struct Schedule {
     double decay_share;    // WSD: of the steps, at the end, linear (arXiv 2404.06395)
 } Schedule;
 double schedule_rate(const Schedule *schedule, int64_t step); // step from 1
+
+// ---- Corpus --------------------------------------------------------------------------------------------------------
+
+// Documents of token ids in one memory-mapped file: safetensors with `ids` [n] int32, `marks` [n] bytes (1: the token is to be foretold
+// by those before it), `starts` [documents + 1] int64 and `key`, which says what it was made of.
+typedef struct Corpus {
+    Checkpoint *file;
+    const uint8_t *ids, *marks, *starts; // at any address
+    int64_t documents, tokens;
+} Corpus;
+
+Err corpus_open(Corpus **out, const char *path);
+void corpus_close(Corpus *corpus);
+int64_t corpus_length(const Corpus *corpus, int64_t document);
+
+// Text files and what becomes of them. *.jsonl: an object per line, {"text"} or {"messages", "tools"?, "kwargs"?}; *.tsv: a text, or a
+// question, a tab and its answer per line; all else: texts, with an empty line between them. Of messages only what the assistant
+// says is learned.
+typedef struct CorpusSource {
+    const char *const *files;      // NULL-terminated
+    const DureModel *model;        // whose tokenizer and template make the tokens
+    const char *const *side_files; // where those came from, as far as they exist: part of the key. NULL-terminated
+    int32_t begin, end;            // around a text; -1: none
+    const int32_t *ends;           // that end an assistant's turn
+    int end_count;
+    int64_t context;  // most tokens of a document: longer texts are cut to pieces, longer talks left out
+    int64_t most_bad; // lines that may be left out; beyond it is an error
+    bool (*progress)(void *user, int64_t done, int64_t total); // bytes; false: stop
+    void *user;
+} CorpusSource;
+
+typedef struct CorpusCount {
+    int64_t documents, tokens, learned;
+    int64_t bad;         // lines left out: broken UTF-8, JSON of another kind
+    int64_t too_long;    // talks beyond the context
+    char first_bad[256]; // what was wrong with the first
+} CorpusCount;
+
+// XXH3-128 over the sources' bytes, the tokenizer and template's files and the context, as hexadecimal digits.
+Err corpus_key(char out[33], const CorpusSource *source);
+// ERR_FORMAT: no document at all, or too many bad lines.
+Err corpus_make(const char *path, const CorpusSource *source, const char *key, CorpusCount *count);
+bool corpus_has_key(const Corpus *corpus, const char *key);
+
+// The order of documents, epoch by epoch, each a shuffle by (seed, epoch): the same on every machine.
+typedef struct Shuffle {
+    const Corpus *corpus;
+    uint64_t seed;
+    int64_t epoch, next; // where the next document stands: what a checkpoint keeps
+    int64_t *order;      // [documents] of this epoch
+} Shuffle;
+Err shuffle_new(Shuffle *out, const Corpus *corpus, uint64_t seed, int64_t epoch, int64_t next);
+void shuffle_free(Shuffle *shuffle);
+int64_t shuffle_next(Shuffle *shuffle); // a document
+
+// A batch that grows, document by document.
+typedef struct BatchMaker {
+    int64_t most_rows;
+    int32_t *ids;
+    float *weights;
+    Document *documents;
+    NetBatch batch;
+} BatchMaker;
+Err batch_new(BatchMaker *out, int64_t most_rows);
+void batch_free(BatchMaker *maker);
+void batch_clear(BatchMaker *maker);
+bool batch_add(BatchMaker *maker, const Corpus *corpus, int64_t document); // false: no room for it
 
 #endif

@@ -192,7 +192,7 @@ static void slopes(const char *folder, void *user)
         must(net_learn(l.net, &l.batch, &l.step, &loss));
         for (size_t i = 0; i < l.p->count; i++) {
             double slope = 0.0, length = 0.0;
-            if (right[i] || l.p->at[i].correction || l.p->at[i].expert > 1) continue;
+            if (right[i] || l.p->at[i].kind == PARAMETER_CORRECTION || l.p->at[i].expert > 1) continue;
             right[i] = slope_is_right(&l, &l.p->at[i], &slope, &length);
             if (!right[i] && batch == 2)
                 fail_msg("%s: %s: the gradient is %.6f long, the loss's slope along it %.6f", folder, l.p->at[i].name,
