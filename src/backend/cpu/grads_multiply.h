@@ -68,7 +68,7 @@ INLINE void pack_square(float *to, int64_t to_row, const Side *s, int64_t first,
 {
     const int64_t units = grads_least(WIDTH, parts_of(s->length, UNIT_PARTS) - unit);
     V r[WIDTH];
-#pragma GCC unroll 16
+    UNROLLED
     for (int i = 0; i < WIDTH; i++)
         r[i] = first + i < s->lines
                    ? unit_along(s->x + (first + i) * s->line + unit * UNIT_PARTS, s->length - unit * UNIT_PARTS)
@@ -91,7 +91,7 @@ INLINE void pack_across(float *to, const Side *s, int64_t first, int64_t end, co
             float *panel = to + (i - first) * units + u * width;
             const float *x = s->x + i + u * UNIT_PARTS * s->element;
             const int64_t length = s->length - u * UNIT_PARTS;
-#pragma GCC unroll 2
+            UNROLLED
             for (int v = 0; v < width; v += WIDTH) {
                 const int64_t valid = s->lines - i - v;
                 const V unit = unit_across(x + v, s->element, length, valid < 0 ? 0 : valid);
@@ -112,10 +112,9 @@ INLINE void pack(float *to, const Side *s, int64_t first, int64_t end, const int
         return;
     }
     for (int64_t i = first; i < end; i += width, to += width * units)
-        for (int64_t u = 0; u < units; u += WIDTH)
-#pragma GCC unroll 2
-            for (int v = 0; v < width; v += WIDTH)
-                pack_square(to + u * width + v, width, s, i + v, u, width - v < WIDTH ? width - v : WIDTH);
+        for (int64_t u = 0; u < units; u += WIDTH) UNROLLED
+    for (int v = 0; v < width; v += WIDTH)
+        pack_square(to + u * width + v, width, s, i + v, u, width - v < WIDTH ? width - v : WIDTH);
 }
 
 // Items are the panels of all products.
@@ -164,18 +163,18 @@ INLINE void put_tile_row(const TileOut *to, int64_t r, V left, V right)
 static void product_tile(const TileOut *to, const float *a, const float *b, int64_t units)
 {
     V left[TILE_ROWS], right[TILE_ROWS];
-#pragma GCC unroll 16
+    UNROLLED
     for (int r = 0; r < TILE_ROWS; r++) left[r] = right[r] = v_set(0.0f);
     for (int64_t u = 0; u < units; u++, a += TILE_ROWS, b += TILE_COLUMNS) {
         const V b0 = v_load(b), b1 = v_load(b + WIDTH);
-#pragma GCC unroll 16
+        UNROLLED
         for (int r = 0; r < TILE_ROWS; r++) {
             const V x = v_set(a[r]);
             left[r] = unit_mac(left[r], x, b0);
             right[r] = unit_mac(right[r], x, b1);
         }
     }
-#pragma GCC unroll 16
+    UNROLLED
     for (int r = 0; r < TILE_ROWS; r++)
         if (r < to->rows) put_tile_row(to, r, left[r], right[r]);
 }
