@@ -12,10 +12,12 @@
 enum {
     TILE_COLUMNS = 2 * WIDTH,
     WAVE_UNITS = 1024, // a block of a and a panel of b stay in the second cache
-    BLOCK_ROWS_MOST = GRADS_SLOT / WAVE_UNITS / TILE_ROWS / 2 * TILE_ROWS,
+    BLOCK_ROWS_MOST = 120,
     BLOCK_COLUMNS_MOST = 1024,
-    PANELS_MOST = 8,
+    PANELS_MOST = 8, // packed together
 };
+_Static_assert(BLOCK_ROWS_MOST % TILE_ROWS == 0 && BLOCK_ROWS_MOST * WAVE_UNITS <= GRADS_SLOT,
+               "a block fits in a slot");
 
 typedef struct Wave {
     const Product *products;
@@ -63,7 +65,7 @@ typedef struct Side {
     int64_t lines, length;
 } Side;
 
-// A square of WIDTH units of WIDTH lines, whose elements lie side by side.
+// WIDTH units of WIDTH lines, whose elements lie side by side: loaded by lines, stored by units, `lanes` lines of each.
 INLINE void pack_square(float *to, int64_t to_row, const Side *s, int64_t first, int64_t unit, int64_t lanes)
 {
     const int64_t units = grads_least(WIDTH, parts_of(s->length, UNIT_PARTS) - unit);
@@ -112,9 +114,11 @@ INLINE void pack(float *to, const Side *s, int64_t first, int64_t end, const int
         return;
     }
     for (int64_t i = first; i < end; i += width, to += width * units)
-        for (int64_t u = 0; u < units; u += WIDTH) UNROLLED
-    for (int v = 0; v < width; v += WIDTH)
-        pack_square(to + u * width + v, width, s, i + v, u, width - v < WIDTH ? width - v : WIDTH);
+        for (int64_t u = 0; u < units; u += WIDTH) {
+            UNROLLED
+            for (int v = 0; v < width; v += WIDTH)
+                pack_square(to + u * width + v, width, s, i + v, u, width - v < WIDTH ? width - v : WIDTH);
+        }
 }
 
 // Items are the panels of all products.
