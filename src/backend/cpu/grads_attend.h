@@ -1,5 +1,6 @@
 // Attention and its backward pass without the square of scores: blocks of ATTEND_QUERIES queries by ATTEND_KEYS keys, whose products
-// are made out of the cache (FlashAttention, arXiv 2205.14135, algorithms 2 and 4). Every sum of a product is one chain, ascending.
+// are made out of the cache (FlashAttention, arXiv 2205.14135, algorithms 2 and 4). A block's part of a sum is one chain, ascending, and
+// is then added to what blocks before it gave.
 #ifndef DURE_BACKEND_CPU_GRADS_ATTEND_H
 #define DURE_BACKEND_CPU_GRADS_ATTEND_H
 
@@ -16,50 +17,51 @@ typedef struct Small {
     bool add;
 } Small;
 
-enum { SMALL_ROWS = WIDTH == 16 ? 8 : 4, SMALL_VECTORS = 2 };
+enum { SMALL_ROWS = WIDTH == 16 ? 8 : 4 };
 
-// Of rows [i, i + rows) and columns from j on, where the last vector has n of them; rows and vectors are constants where this is inlined.
-INLINE void small_tile(const Small *s, int64_t i, const int rows, int64_t j, const int vectors, int64_t n)
+INLINE void put_small(const Small *s, real *c, V sum, int64_t n)
 {
-    V acc[SMALL_ROWS * SMALL_VECTORS], b[SMALL_VECTORS];
-    const real *a = s->a + i * s->a_row, *from = s->b + j;
-    real *c = s->c + i * s->c_row + j;
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++)
-            acc[r * vectors + v] = s->add ? at(c + r * s->c_row, v * WIDTH, (vectors - 1) * WIDTH + n) : v_set(0);
-    for (int64_t p = 0; p < s->k; p++) {
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) b[v] = at(from + p * s->b_row, v * WIDTH, (vectors - 1) * WIDTH + n);
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            const V x = v_set(a[r * s->a_row + p * s->a_col]);
-#pragma GCC unroll 2
-            for (int v = 0; v < vectors; v++) acc[r * vectors + v] = v_fma(x, b[v], acc[r * vectors + v]);
-        }
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++)
-            put(c + r * s->c_row, acc[r * vectors + v], v * WIDTH, (vectors - 1) * WIDTH + n);
+    put(c, s->add ? v_add(at(c, 0, n), sum) : sum, 0, n);
 }
 
-INLINE void small_columns(const Small *s, int64_t j, const int vectors, int64_t n)
+// Of rows [i, i + rows) and columns [j, j + n): up to a vector, or two whole ones. `rows` and `two` are constants where this is inlined.
+INLINE void small_tile(const Small *s, int64_t i, const int rows, int64_t j, int64_t n, const bool two)
+{
+    V left[SMALL_ROWS], right[SMALL_ROWS];
+    const real *a = s->a + i * s->a_row, *b = s->b + j;
+    real *c = s->c + i * s->c_row + j;
+    UNROLLED
+    for (int r = 0; r < rows; r++) left[r] = right[r] = v_set(0);
+    for (int64_t p = 0; p < s->k; p++, b += s->b_row) {
+        const V b0 = two ? v_load(b) : at(b, 0, n), b1 = two ? v_load(b + WIDTH) : b0;
+        UNROLLED
+        for (int r = 0; r < rows; r++) {
+            const V x = v_set(a[r * s->a_row + p * s->a_col]);
+            left[r] = v_fma(x, b0, left[r]);
+            if (two) right[r] = v_fma(x, b1, right[r]);
+        }
+    }
+    UNROLLED
+    for (int r = 0; r < rows; r++) {
+        put_small(s, c + r * s->c_row, left[r], two ? WIDTH : n);
+        if (two) put_small(s, c + r * s->c_row + WIDTH, right[r], WIDTH);
+    }
+}
+
+INLINE void small_columns(const Small *s, int64_t j, int64_t n, const bool two)
 {
     int64_t i = 0;
-    for (; i + SMALL_ROWS <= s->m; i += SMALL_ROWS) small_tile(s, i, SMALL_ROWS, j, vectors, n);
-    for (; i + 2 <= s->m; i += 2) small_tile(s, i, 2, j, vectors, n);
-    if (i < s->m) small_tile(s, i, 1, j, vectors, n);
+    for (; i + SMALL_ROWS <= s->m; i += SMALL_ROWS) small_tile(s, i, SMALL_ROWS, j, n, two);
+    for (; i + 2 <= s->m; i += 2) small_tile(s, i, 2, j, n, two);
+    if (i < s->m) small_tile(s, i, 1, j, n, two);
 }
 
 static void small_product(const Small *s)
 {
     int64_t j = 0;
-    for (; j + 2 * WIDTH <= s->n; j += 2 * WIDTH) small_columns(s, j, 2, WIDTH);
-    if (j + WIDTH <= s->n) small_columns(s, j, 1, WIDTH), j += WIDTH;
-    if (j < s->n) small_columns(s, j, 1, s->n - j);
+    for (; j + 2 * WIDTH <= s->n; j += 2 * WIDTH) small_columns(s, j, 2 * WIDTH, true);
+    if (j + WIDTH <= s->n) small_columns(s, j, WIDTH, false), j += WIDTH;
+    if (j < s->n) small_columns(s, j, s->n - j, false);
 }
 
 // ---- Blocks --------------------------------------------------------------------------------------------------------
@@ -101,7 +103,7 @@ static void transpose_keys(real *to, const real *from, int64_t row, int64_t keys
     for (int64_t j = 0; j < keys; j += WIDTH)
         for (int64_t p = 0; p < d; p += WIDTH) {
             V square[WIDTH];
-#pragma GCC unroll 16
+            UNROLLED
             for (int i = 0; i < WIDTH; i++) square[i] = j + i < keys ? at(from + (j + i) * row, p, d) : v_set(0);
             v_transpose(square);
             for (int i = 0; i < grads_least(WIDTH, d - p); i++) v_store(to + (p + i) * ATTEND_KEYS + j, square[i]);

@@ -15,6 +15,13 @@ enum {
     GRADS_COLUMNS = 64,    // of a chunk that owns columns
 };
 
+// Before a loop of a constant number of rounds, at most 16: all are written out, so that arrays of vectors become registers.
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 16")
+#endif
+
 // What grads_open gives is the first member of this.
 typedef struct CpuGrads {
     Grads table;

@@ -12,10 +12,12 @@
 enum {
     TILE_COLUMNS = 2 * WIDTH,
     WAVE_UNITS = 1024, // a block of a and a panel of b stay in the second cache
-    BLOCK_ROWS_MOST = GRADS_SLOT / WAVE_UNITS / TILE_ROWS / 2 * TILE_ROWS,
+    BLOCK_ROWS_MOST = 120,
     BLOCK_COLUMNS_MOST = 1024,
-    PANELS_MOST = 8,
+    PANELS_MOST = 8, // packed together
 };
+_Static_assert(BLOCK_ROWS_MOST % TILE_ROWS == 0 && BLOCK_ROWS_MOST * WAVE_UNITS <= GRADS_SLOT,
+               "a block fits in a slot");
 
 typedef struct Wave {
     const Product *products;
@@ -63,12 +65,12 @@ typedef struct Side {
     int64_t lines, length;
 } Side;
 
-// A square of WIDTH units of WIDTH lines, whose elements lie side by side.
+// WIDTH units of WIDTH lines, whose elements lie side by side: loaded by lines, stored by units, `lanes` lines of each.
 INLINE void pack_square(float *to, int64_t to_row, const Side *s, int64_t first, int64_t unit, int64_t lanes)
 {
     const int64_t units = grads_least(WIDTH, parts_of(s->length, UNIT_PARTS) - unit);
     V r[WIDTH];
-#pragma GCC unroll 16
+    UNROLLED
     for (int i = 0; i < WIDTH; i++)
         r[i] = first + i < s->lines
                    ? unit_along(s->x + (first + i) * s->line + unit * UNIT_PARTS, s->length - unit * UNIT_PARTS)
@@ -91,7 +93,7 @@ INLINE void pack_across(float *to, const Side *s, int64_t first, int64_t end, co
             float *panel = to + (i - first) * units + u * width;
             const float *x = s->x + i + u * UNIT_PARTS * s->element;
             const int64_t length = s->length - u * UNIT_PARTS;
-#pragma GCC unroll 2
+            UNROLLED
             for (int v = 0; v < width; v += WIDTH) {
                 const int64_t valid = s->lines - i - v;
                 const V unit = unit_across(x + v, s->element, length, valid < 0 ? 0 : valid);
@@ -112,10 +114,11 @@ INLINE void pack(float *to, const Side *s, int64_t first, int64_t end, const int
         return;
     }
     for (int64_t i = first; i < end; i += width, to += width * units)
-        for (int64_t u = 0; u < units; u += WIDTH)
-#pragma GCC unroll 2
+        for (int64_t u = 0; u < units; u += WIDTH) {
+            UNROLLED
             for (int v = 0; v < width; v += WIDTH)
                 pack_square(to + u * width + v, width, s, i + v, u, width - v < WIDTH ? width - v : WIDTH);
+        }
 }
 
 // Items are the panels of all products.
@@ -164,18 +167,18 @@ INLINE void put_tile_row(const TileOut *to, int64_t r, V left, V right)
 static void product_tile(const TileOut *to, const float *a, const float *b, int64_t units)
 {
     V left[TILE_ROWS], right[TILE_ROWS];
-#pragma GCC unroll 16
+    UNROLLED
     for (int r = 0; r < TILE_ROWS; r++) left[r] = right[r] = v_set(0.0f);
     for (int64_t u = 0; u < units; u++, a += TILE_ROWS, b += TILE_COLUMNS) {
         const V b0 = v_load(b), b1 = v_load(b + WIDTH);
-#pragma GCC unroll 16
+        UNROLLED
         for (int r = 0; r < TILE_ROWS; r++) {
             const V x = v_set(a[r]);
             left[r] = unit_mac(left[r], x, b0);
             right[r] = unit_mac(right[r], x, b1);
         }
     }
-#pragma GCC unroll 16
+    UNROLLED
     for (int r = 0; r < TILE_ROWS; r++)
         if (r < to->rows) put_tile_row(to, r, left[r], right[r]);
 }
