@@ -154,10 +154,7 @@ static void dry_is_linear_and_finite_on_one_letter_repeated(void **state)
 
 static size_t unbroken_after(const char *text, const char *const *list)
 {
-    Buf json = tokenizer_json();
-    Tokenizer *tokenizer = NULL;
-    assert_int_equal(tokenizer_from_json(&tokenizer, buf_str(&json), "tokenizer.json").code, ERR_NONE);
-    buf_free(&json);
+    Tokenizer *tokenizer = byte_tokenizer();
     DureSampling s = sampling(0);
     s.dry_breakers = list;
     Sampler *sampler = sampler_of(&s, 256);
@@ -192,10 +189,7 @@ static void wrong_breakers_are_refused(void **state)
     static const char much[] = "0123456789012345678901234567890123456789012345678901234567890123456789";
     const char *const lists[][2] = { { "", NULL }, { "\xFF", NULL }, { much, NULL } };
     for (size_t i = 0; i <= COUNT(lists); i++) {
-        Buf json = tokenizer_json();
-        Tokenizer *tokenizer = NULL;
-        assert_int_equal(tokenizer_from_json(&tokenizer, buf_str(&json), "tokenizer.json").code, ERR_NONE);
-        buf_free(&json);
+        Tokenizer *tokenizer = byte_tokenizer();
         DureSampling s = sampling(0);
         Reply reply;
         s.dry_multiplier = 1;
