@@ -256,15 +256,21 @@ static Err forbid_all_but_42(void *user, float *logits, int64_t vocab, const int
     return OK;
 }
 
+static Sampler *masked(double temperature, const LogitMask *mask)
+{
+    const DureSampling s = sampling(temperature);
+    Sampler *sampler = NULL;
+    assert_int_equal(sampler_new(&sampler, &s, VOCAB, mask).code, ERR_NONE);
+    return sampler;
+}
+
 static void masked_tokens_are_never_drawn(void **state)
 {
     (void)state;
     MaskSeen seen = { 0 };
     const LogitMask mask = { .mask = forbid_all_but_42, .user = &seen };
     for (int greedy = 0; greedy < 2; greedy++) {
-        const DureSampling s = sampling(greedy ? 0 : 1);
-        Sampler *sampler = NULL;
-        assert_int_equal(sampler_new(&sampler, &s, VOCAB, &mask).code, ERR_NONE);
+        Sampler *sampler = masked(greedy ? 0 : 1, &mask);
         float logits[VOCAB];
         int32_t id;
         const int32_t ids[] = { 4, 17 };
@@ -288,9 +294,7 @@ static void nothing_left_to_draw_is_a_clear_error(void **state)
     MaskSeen seen = { 0 };
     const LogitMask mask = { .mask = forbid_all_but_42, .user = &seen };
     for (int greedy = 0; greedy < 2; greedy++) {
-        const DureSampling s = sampling(greedy ? 0 : 1);
-        Sampler *sampler = NULL;
-        assert_int_equal(sampler_new(&sampler, &s, VOCAB, &mask).code, ERR_NONE);
+        Sampler *sampler = masked(greedy ? 0 : 1, &mask);
         float logits[VOCAB];
         int32_t id;
         const int32_t forbid[] = { 42, -1, 5000 };
