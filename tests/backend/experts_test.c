@@ -206,7 +206,7 @@ static void experts_of(CpuLevel level)
         }
         for (int64_t t = 0; t < m.T; t++) run_experts(b, again + t * m.H, &m, t, 1, 5.0f);
         expect_same(again, y, m.T * m.H, "one token at a time");
-        for (int threads = 1; threads <= 4; threads++) {
+        for (int threads = 1; threads <= 8; threads++) {
             BackendLimits tight = usual_limits; // rounds of 7 tokens
             tight.rows = 7, tight.experts = m.E, tight.top_k = m.K, tight.expert_width = m.W, tight.hidden = m.H;
             Backend *other = open_with(level, threads, threads & 1 ? &tight : &usual_limits);

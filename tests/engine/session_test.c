@@ -106,7 +106,8 @@ static void expect_answer(DureEngine *engine, const Golden *g, int p, const Dure
 static void answers_ignore_threads_and_chunks(void **state)
 {
     (void)state;
-    static const int cuts[][2] = { { 1, 1 }, { 7, 2 }, { 64, 3 }, { 512, 4 }, { 1, 4 }, { 64, 1 } }; // chunk, threads
+    static const int cuts[][2] = { { 1, 1 },   { 7, 2 },  { 64, 3 },  { 512, 4 }, { 1, 4 },
+                                   { 512, 5 }, { 64, 6 }, { 512, 7 }, { 64, 8 },  { 64, 1 } }; // chunk, threads
     static const char *const levels[] = { "scalar", NULL };
     for (size_t c = 0; c < COUNT(few); c++) {
         for (size_t level = 0; level < COUNT(levels); level++) {
