@@ -269,7 +269,7 @@ static int write_ready(Batch *b)
         char *line = need(json_dumps(r->told, 0));
         const bool failed = fprintf(b->out, "%s\n", line) < 0 || fflush(b->out);
         free(line);
-        if (failed) return fail("%s: %s", b->o->out, strerror(errno));
+        if (failed) return fail("%s: %s", b->o->out, tr(strerror(errno)));
         json_decref(r->told);
         r->told = NULL;
     }
@@ -403,7 +403,7 @@ static int resume(Batch *b)
         at = (size_t)(end - had.at) + 1;
     }
     bytes_free(&had);
-    if (!code && truncate(b->o->out, (off_t)at)) code = fail("%s: %s", b->o->out, strerror(errno));
+    if (!code && truncate(b->o->out, (off_t)at)) code = fail("%s: %s", b->o->out, tr(strerror(errno)));
     b->next = b->written = b->resumed;
     return code;
 }
@@ -427,7 +427,7 @@ static int state_write(const Batch *b, const json_t *account_now)
     bytes_put(&beside, ".new", strlen(".new"));
     int code = EXIT_FINE;
     if (json_dump_file(account_now, beside.at, 0) || rename(beside.at, b->state)) {
-        code = fail("%s: %s", b->state, strerror(errno));
+        code = fail("%s: %s", b->state, tr(strerror(errno)));
         unlink(beside.at);
     }
     bytes_free(&beside);
@@ -438,13 +438,13 @@ static int out_lock(Batch *b, bool begun)
 {
     b->out = fopen(b->o->out, "ab");
     if (!b->out) {
-        const int code = fail("%s: %s", b->o->out, strerror(errno));
+        const int code = fail("%s: %s", b->o->out, tr(strerror(errno)));
         if (!begun) unlink(b->state);
         return code;
     }
     if (!flock(fileno(b->out), LOCK_EX | LOCK_NB)) return EXIT_FINE;
     const int code = errno == EWOULDBLOCK ? fail("%s is being written by another run", b->o->out)
-                                          : fail("%s: cannot be locked: %s", b->o->out, strerror(errno));
+                                          : fail("%s: cannot be locked: %s", b->o->out, tr(strerror(errno)));
     fclose(b->out);
     b->out = NULL;
     return code;
@@ -501,11 +501,11 @@ static int batch_answer(Batch *b, const Bytes *text)
     interrupt_release();
     progress_clear(&b->running->progress);
     for (size_t i = 0; i < b->parallel; i++) slot_free(&b->slots[i]);
-    if (fclose(b->out) && !code) code = fail("%s: %s", b->o->out, strerror(errno));
+    if (fclose(b->out) && !code) code = fail("%s: %s", b->o->out, tr(strerror(errno)));
     if (code) return code;
     say_done(b);
     if (b->written == b->count) {
-        if (unlink(b->state)) return fail("%s: %s", b->state, strerror(errno));
+        if (unlink(b->state)) return fail("%s: %s", b->state, tr(strerror(errno)));
     } else if (stopped) {
         fprintf(stderr, "dure: stopped; the same command goes on from here\n");
         raise(SIGINT);

@@ -139,7 +139,7 @@ static void save_messages(Talk *talk, const char *path)
     if (file && fclose(file)) fine = false;
     if (!fine || rename(part.at, path)) {
         talk->failed = true;
-        fail("%s: %s", path, strerror(errno));
+        fail("%s: %s", path, tr(strerror(errno)));
         if (file) remove(part.at);
     } else
         talk_say(talk, "saved");

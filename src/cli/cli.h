@@ -13,6 +13,15 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+#define N_(text) text // a key of the catalogue that is looked up where it is used
+
+// A sentence, a format or a part of one in the user's language. fail, usage, progress_say and their kin call it themselves.
+static inline const char *tr(const char *english) __attribute__((format_arg(1)));
+static inline const char *tr(const char *english)
+{
+    return dure_message(english);
+}
+
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 // ---- Options (options.c) -------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ void fetch(Fetched *out, const Fetch *how)
     const int fault = child_start(&curl, (const char *const[]){ "curl", "--disable", "--config", "-", NULL });
     if (fault) {
         out->end = fault == ENOENT ? FETCH_ABSENT : FETCH_FAILED;
-        snprintf(out->message, sizeof out->message, "curl cannot be started: %s", strerror(fault));
+        snprintf(out->message, sizeof out->message, "curl cannot be started: %s", tr(strerror(fault)));
         return;
     }
     config_put(&config, how);

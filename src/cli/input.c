@@ -67,7 +67,7 @@ char *path_expanded(const char *path)
 int input_read(Bytes *out, const char *path)
 {
     FILE *file = strcmp(path, "-") ? fopen(path, "rb") : stdin;
-    if (!file) return fail("%s: %s", path, strerror(errno));
+    if (!file) return fail("%s: %s", path, tr(strerror(errno)));
     Bytes bytes = { 0 };
     bytes_put(&bytes, "", 0);
     errno = 0;
@@ -80,7 +80,7 @@ int input_read(Bytes *out, const char *path)
     if (file != stdin) fclose(file);
     if (fault) {
         bytes_free(&bytes);
-        return fail("%s: %s", input_name(path), strerror(fault));
+        return fail("%s: %s", input_name(path), tr(strerror(fault)));
     }
     *out = bytes;
     return EXIT_FINE;

@@ -175,7 +175,7 @@ static int models_add(json_t *list)
             file_add(list, folder.at, entry->d_name, path.at, st.st_size);
     }
     if (dir) closedir(dir);
-    const int code = fault ? fail("%s: %s", folder.at, strerror(fault)) : EXIT_FINE;
+    const int code = fault ? fail("%s: %s", folder.at, tr(strerror(fault))) : EXIT_FINE;
     bytes_free(&folder);
     bytes_free(&path);
     return code;

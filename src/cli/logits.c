@@ -166,7 +166,7 @@ static void json_rows(FILE *file, const Table *t)
 static int write_json(Watched *w, const DureIds *greedy, const char *path)
 {
     FILE *file = strcmp(path, "-") ? fopen(path, "wb") : stdout;
-    if (!file) return fail("%s: %s", path, strerror(errno));
+    if (!file) return fail("%s: %s", path, tr(strerror(errno)));
     for (size_t i = 0; i < w->count; i++) {
         fprintf(file, "%s\"%s\": [", i ? ",\n " : "{", w->table[i].name); // names of the library: nothing to escape
         json_rows(file, &w->table[i]);
@@ -184,7 +184,7 @@ static int write_json(Watched *w, const DureIds *greedy, const char *path)
     fputs("}\n", file);
     if (file == stdout) return out_close();
     bool failed = ferror(file);
-    if (fclose(file) || failed) return fail("%s: %s", path, strerror(errno));
+    if (fclose(file) || failed) return fail("%s: %s", path, tr(strerror(errno)));
     return EXIT_FINE;
 }
 

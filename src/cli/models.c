@@ -158,7 +158,7 @@ int model_path(char **path, const char *name)
         return EXIT_FINE;
     }
     bytes_free(&found);
-    if (fault != ENOENT && *name) return fail("%s: %s", name, strerror(fault));
+    if (fault != ENOENT && *name) return fail("%s: %s", name, tr(strerror(fault)));
     return fail(
         "\"%s\": no such file or folder, and no model of that name under DURE_MODELS or in the Hugging Face cache%s",
         name, hub_repository(name) ? "; dure pull fetches one" : "");

@@ -210,7 +210,7 @@ static int space_check(const Pull *p)
     bytes_free(&part);
     struct statvfs disk;
     const char *folder = p->pulled.path.at;
-    if (statvfs(folder, &disk)) return fail("%s: %s", folder, strerror(errno));
+    if (statvfs(folder, &disk)) return fail("%s: %s", folder, tr(strerror(errno)));
     const unsigned long long room = (unsigned long long)disk.f_bavail * disk.f_frsize;
     if (needed <= 0 || (unsigned long long)needed <= room) return EXIT_FINE;
     char want[16], have[16];

@@ -75,7 +75,7 @@ static int hash_file(Pull *p, Digest *digest, int fd, int64_t n, const char *pat
         else if (got < 0 && errno == EINTR)
             continue;
         else if (got <= 0)
-            code = fail("%s: %s", path, got ? strerror(errno) : "was shortened while it was read");
+            code = fail("%s: %s", path, got ? tr(strerror(errno)) : "was shortened while it was read");
         else if (!digest_put(digest, piece, (size_t)got))
             code = hash_broken(digest);
         else
@@ -97,7 +97,7 @@ int pull_check(Pull *p, HubFile *f, const char *path)
     char hex[65];
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     f->have = false;
-    if (fd < 0) return errno == ENOENT ? EXIT_FINE : fail("%s: %s", path, strerror(errno));
+    if (fd < 0) return errno == ENOENT ? EXIT_FINE : fail("%s: %s", path, tr(strerror(errno)));
     if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size != f->bytes) {
         close(fd);
         return EXIT_FINE;
@@ -160,7 +160,7 @@ static int part_empty(Part *part)
     digest_stop(&part->digest);
     part->pull->done -= part->at;
     part->at = 0;
-    if (ftruncate(part->fd, 0)) return fail("%s: %s", part->path.at, strerror(errno));
+    if (ftruncate(part->fd, 0)) return fail("%s: %s", part->path.at, tr(strerror(errno)));
     return hash_begin(&part->digest, part->file);
 }
 
@@ -169,7 +169,7 @@ static int part_open(Part *part)
     struct stat st;
     pulled_part(&part->path, &part->pull->pulled, part->file);
     part->fd = open(part->path.at, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
-    if (part->fd < 0 || fstat(part->fd, &st)) return fail("%s: %s", part->path.at, strerror(errno));
+    if (part->fd < 0 || fstat(part->fd, &st)) return fail("%s: %s", part->path.at, tr(strerror(errno)));
     if (!S_ISREG(st.st_mode)) return fail("%s: is no file, but what pull gathers belongs there", part->path.at);
     // Without a hash nobody knows of what file the bytes were.
     if (!*hash_wanted(part->file) || st.st_size > part->file->bytes) return part_empty(part);
@@ -216,7 +216,8 @@ static int part_place(Part *part)
     Bytes path = { 0 };
     path_put(&path, p->pulled.path.at, part->file->name);
     int code = folders_make(path.at, false);
-    if (!code && (fsync(part->fd) || rename(part->path.at, path.at))) code = fail("%s: %s", path.at, strerror(errno));
+    if (!code && (fsync(part->fd) || rename(part->path.at, path.at)))
+        code = fail("%s: %s", path.at, tr(strerror(errno)));
     if (!code) pulled_note(&p->pulled, part->file, path.at);
     if (!code) code = pulled_write(&p->pulled);
     bytes_free(&path);
@@ -250,7 +251,7 @@ static int part_ended(Part *part, const Fetched *got)
              f->name, (long long)f->bytes, f->row);
         return part_wrong(part);
     }
-    if (part->fault) return fail("%s: cannot be written: %s", part->path.at, strerror(part->fault));
+    if (part->fault) return fail("%s: cannot be written: %s", part->path.at, tr(strerror(part->fault)));
     if (got->end == FETCH_REFUSED) return hash_broken(&part->digest);
     if (got->status == 416) {
         fail("%s: the server has only %lld bytes of the %lld that siblings[%zu].size says; what was fetched is deleted",

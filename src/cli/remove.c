@@ -80,7 +80,7 @@ static int files_remove(int model, const json_t *files, const char *name)
     json_object_foreach ((json_t *)(uintptr_t)files, file, entry) {
         if (hub_name_fault(file)) return fail("%s: .pull/record.json lists \"%.200s\", which no pull has", name, file);
         if (unlink_at(model, file, 0) && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-            return fail("%s: %s: %s", name, file, strerror(errno));
+            return fail("%s: %s: %s", name, file, tr(strerror(errno)));
         folders_remove(model, file);
     }
     return EXIT_FINE;
@@ -188,7 +188,7 @@ static int rm(Options *options)
     if (model < 0 && (errno == ELOOP || errno == ENOTDIR))
         code = fail("%s: the way there under %s is a link or no folder, and rm follows none", name, folder.at);
     else if (model < 0)
-        code = fail("%s: under %s: %s", name, folder.at, strerror(errno));
+        code = fail("%s: under %s: %s", name, folder.at, tr(strerror(errno)));
     else
         code = model_remove(root, model, name, o->yes);
     if (model >= 0) close(model);
