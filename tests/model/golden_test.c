@@ -164,8 +164,10 @@ static void check_form(const Case *c, const char *folder, LatentForm form)
     RunnerOptions options = RUNNER_PLAIN;
     options.latent = form;
     runner_open(&r, c, options);
-    for (int i = 0; i < c->prompts; i++) check_prompt(&r, folder, i);
-    for (int i = 0; i < c->prompts && c->recipe->draft_layers; i++) check_drafts(&r, folder, i);
+    const int first =
+        c->traced == TRACED_ALL ? 0 : c->traced; // the one that names what differs, before the others' logits
+    for (int i = 0; i < c->prompts; i++) check_prompt(&r, folder, (first + i) % c->prompts);
+    for (int i = 0; i < c->prompts && c->recipe->draft_layers; i++) check_drafts(&r, folder, (first + i) % c->prompts);
     runner_close(&r);
 }
 
