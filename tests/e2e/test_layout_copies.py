@@ -5,7 +5,7 @@ import json
 import numpy
 import pytest
 from checkpoints import read_safetensors, write_safetensors
-from conftest import ROOT
+from conftest import ROOT, golden_cases
 
 GOLDEN = ROOT / "tests/golden"
 QWEN = {"model_type": "qwen2_5_vl", "depth": 1, "hidden_size": 32, "num_heads": 2, "intermediate_size": 64, "out_hidden_size": 64}
@@ -75,3 +75,15 @@ def test_a_language_model_beside_encoders_equals_the_reference(dure, tmp_path, l
     got = read_safetensors(out)
     assert numpy.abs(got["logits"] - expected[prompt + "logits"]).max() <= book["tolerance"]["logits_abs"]
     numpy.testing.assert_array_equal(got["greedy"], expected[prompt + "greedy"])
+
+
+DECODER = ("model.language_model.", "lm_head.", "mtp.")
+
+
+@pytest.mark.parametrize("name", [name for name in golden_cases() if "/unified_" in name])
+def test_encoders_of_a_published_layout_are_known_and_left_aside(dure, name):
+    folder = GOLDEN / name
+    told = dure("inspect", folder, "--json").ok().json
+    encoders = {tensor for tensor in read_safetensors(folder / "model.safetensors") if not tensor.startswith(DECODER)}
+    assert encoders and set(told["unused_tensors"]) == encoders and told["superfluous_tensors"] == []
+    assert [fault for fault in told["faults"] if "tokenizer" not in fault] == []
