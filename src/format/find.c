@@ -111,7 +111,7 @@ static Err find_weights(Found *found, Arena *arena, const char *folder)
     Err e = find_in_folder(found, arena, folder);
     if (!e.code && !found->count) e = folder_has(&config, folder, "config.json");
     if (!e.code && !found->count && !config)
-        e = err(ERR_FILE, "%s: holds no model: expected config.json and " WEIGHTS_EXPECTED, folder);
+        e = err(ERR_FILE, "%s: holds no model: expected config.json and %s", folder, tr(WEIGHTS_EXPECTED));
     return e;
 }
 
