@@ -154,7 +154,7 @@ int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *
         if (!code) code = answer_news(out, running, how, &news, error);
         if (!code && !advanced && !news) {
             code = error->code = DURE_INTERNAL;
-            snprintf(error->text, sizeof error->text, "the engine stopped before the answer's end");
+            snprintf(error->text, sizeof error->text, "%s", tr("the engine stopped before the answer's end"));
         }
     }
     progress_clear(&running->progress);
@@ -194,7 +194,7 @@ bool answer_filled(const Answer *answer, const DureSampling *sampling)
            (!sampling->max_tokens || answer->stats.reply_tokens < sampling->max_tokens);
 }
 
-void context_larger(char out[64], const Running *running)
+void context_larger(char out[128], const Running *running)
 {
     DureText text;
     DureError error;
@@ -207,12 +207,12 @@ void context_larger(char out[64], const Running *running)
     }
     out[0] = 0;
     if (most > running->plan.context)
-        snprintf(out, 64, "; a larger --context, up to %lld, holds more", (long long)most);
+        snprintf(out, 128, tr("; a larger --context, up to %lld, holds more"), (long long)most);
 }
 
 void context_remark(const Running *running, const DureStats *stats)
 {
-    char larger[64];
+    char larger[128];
     context_larger(larger, running);
     fail("the context is full, %lld of %lld tokens (prompt %lld, answer %lld), and the answer cut off%s",
          (long long)stats->prompt_tokens + stats->reply_tokens, (long long)running->plan.context,
@@ -248,20 +248,20 @@ void stats_print(const Running *running, const DureStats *stats)
     size_text(kv, plan->kv);
     size_text(work, plan->work);
     size_text(limit, plan->limit);
-    char drafts[80] = "";
+    char drafts[128] = "";
     if (stats->draft_tokens)
-        snprintf(drafts, sizeof drafts, "drafts  %lld tokens, %lld of them stood (%.0f %%)\n",
+        snprintf(drafts, sizeof drafts, tr("drafts  %lld tokens, %lld of them stood (%.0f %%)\n"),
                  (long long)stats->draft_tokens, (long long)stats->draft_accepted,
                  100.0 * (double)stats->draft_accepted / (double)stats->draft_tokens);
     const char *dim = colour(STDERR_FILENO, COLOUR_DIM), *plain = colour(STDERR_FILENO, COLOUR_NONE);
     fflush(stdout);
     fprintf(stderr,
-            "%sprompt  %lld tokens, %lld of them cached; %.2f s, %.1f tokens/s\n"
-            "answer  %lld tokens; %.2f s, %.1f tokens/s\n"
-            "%s"
-            "load    %.2f s\n"
-            "memory  weights mapped %s, resident %s, cache %s, work %s; limit %s\n"
-            "engine  cpu %s, %d threads, cache in %s, context %lld of which %lld used%s\n",
+            tr("%sprompt  %lld tokens, %lld of them cached; %.2f s, %.1f tokens/s\n"
+               "answer  %lld tokens; %.2f s, %.1f tokens/s\n"
+               "%s"
+               "load    %.2f s\n"
+               "memory  weights mapped %s, resident %s, cache %s, work %s; limit %s\n"
+               "engine  cpu %s, %d threads, cache in %s, context %lld of which %lld used%s\n"),
             dim, (long long)stats->prompt_tokens, (long long)stats->cached_tokens, stats->prompt_seconds,
             rate(computed, stats->prompt_seconds), (long long)stats->reply_tokens, stats->reply_seconds,
             rate(stats->reply_tokens, stats->reply_seconds), drafts, running->load_seconds, mapped, resident, kv, work,

@@ -84,8 +84,9 @@ static bool number_from(SamplingOptions *out, const char *key, const json_t *val
         if (json_is_null(value)) return true;
         if (numbers[i].whole ? !json_is_integer(value) || whole < 0 || whole > (json_int_t)1 << 53
                              : !json_is_number(value)) {
-            snprintf(error->text, sizeof error->text, "%s: must be %s", key,
-                     numbers[i].whole ? "a whole number from 0 to 2^53" : "a number");
+            snprintf(error->text, sizeof error->text,
+                     numbers[i].whole ? tr("%s: must be a whole number from 0 to 2^53") : tr("%s: must be a number"),
+                     key);
             return false;
         }
         if (numbers[i].whole)
@@ -96,7 +97,7 @@ static bool number_from(SamplingOptions *out, const char *key, const json_t *val
     }
     for (size_t i = 0; i < COUNT(others); i++)
         if (!strcmp(key, others[i])) return true;
-    snprintf(error->text, sizeof error->text, "%.100s: no field of a request", key);
+    snprintf(error->text, sizeof error->text, tr("%.100s: no field of a request"), key);
     return false;
 }
 
@@ -109,8 +110,8 @@ static bool stop_from(TextList *out, const json_t *stop, DureError *error)
     for (; out->n < n; out->n++) {
         const json_t *text = json_is_array(stop) ? json_array_get(stop, out->n) : stop;
         if (!json_string_length(text) || json_string_length(text) != strlen(json_string_value(text))) {
-            snprintf(error->text, sizeof error->text,
-                     "stop: must be a string or a list of strings, none of them empty");
+            snprintf(error->text, sizeof error->text, "%s",
+                     tr("stop: must be a string or a list of strings, none of them empty"));
             return false;
         }
         out->at[out->n] = json_string_value(text);
@@ -127,10 +128,10 @@ static bool kwargs_from(char **out, const Slot *slot, const json_t *asked, DureE
     const bool is_object = !own || json_is_null(own) || json_is_object(own);
     const bool is_text = !effort || json_is_null(effort) || json_is_string(effort);
     if (!is_object || !is_text || !json_is_object(all)) {
-        snprintf(error->text, sizeof error->text,
-                 !is_object ? "chat_template_kwargs: must be an object"
-                 : !is_text ? "reasoning_effort: must be a string"
-                            : "--kwargs: must be a JSON object");
+        snprintf(error->text, sizeof error->text, "%s",
+                 !is_object ? tr("chat_template_kwargs: must be an object")
+                 : !is_text ? tr("reasoning_effort: must be a string")
+                            : tr("--kwargs: must be a JSON object"));
         json_decref(all);
         return false;
     }
@@ -149,15 +150,15 @@ static bool request_read(Slot *slot, const json_t *asked, DureError *error)
         if (!number_from(&slot->options.sampling, key, value, error)) return false;
     const SamplingOptions *sampling = &slot->options.sampling;
     if (sampling->max_tokens && sampling->min_tokens > sampling->max_tokens) {
-        snprintf(error->text, sizeof error->text, "min_tokens: must be at most max_tokens");
+        snprintf(error->text, sizeof error->text, "%s", tr("min_tokens: must be at most max_tokens"));
         return false;
     }
     if (!json_is_array(json_object_get(asked, "messages"))) {
-        snprintf(error->text, sizeof error->text, "messages: must be a list of messages");
+        snprintf(error->text, sizeof error->text, "%s", tr("messages: must be a list of messages"));
         return false;
     }
     if (tools && !json_is_null(tools) && !json_is_array(tools)) {
-        snprintf(error->text, sizeof error->text, "tools: must be a list of tools");
+        snprintf(error->text, sizeof error->text, "%s", tr("tools: must be a list of tools"));
         return false;
     }
     if (json_array_size(tools)) slot->tools = need(json_dumps(tools, 0));
@@ -335,8 +336,8 @@ static int request_line(Request *out, json_t *ids, const char *path, size_t numb
     else if (!good)
         code = fail("%s, line %zu: \"id\" must be a string or a whole number", path, number);
     else if (before)
-        code = fail("%s, line %zu: id %s stands in line %" JSON_INTEGER_FORMAT ", too", path, number, key,
-                    json_integer_value(before));
+        code = fail("%s, line %zu: id %s stands in line %lld, too", path, number, key,
+                    (long long)json_integer_value(before));
     else if (json_object_set_new(ids, key, json_integer((json_int_t)number)))
         need(NULL);
     free(key);
@@ -413,9 +414,10 @@ static int same_account(const Batch *b, const json_t *now, const json_t *before)
     static const char *const what[] = { "input", "model" };
     for (size_t i = 0; i < COUNT(what); i++)
         if (!json_equal(json_object_get(now, what[i]), json_object_get(before, what[i])))
-            return fail("%s was begun with another %s than %s; remove %s and %s to begin anew", b->o->out,
-                        i ? "model" : "content of the batch", i ? b->o->common.model : b->o->batch, b->o->out,
-                        b->state);
+            return fail(
+                i ? N_("%s was begun with another model than %s; remove %s and %s to begin anew")
+                  : N_("%s was begun with another content of the batch than %s; remove %s and %s to begin anew"),
+                b->o->out, i ? b->o->common.model : b->o->batch, b->o->out, b->state);
     return EXIT_FINE;
 }
 
@@ -476,11 +478,11 @@ static void say_done(const Batch *b)
 {
     const double seconds = now_seconds() - b->began;
     if (b->o->common.quiet) return;
-    fprintf(stderr, "dure: %zu of %zu requests answered", b->written - b->errors, b->count);
-    if (b->errors) fprintf(stderr, ", %zu with an error in their line", b->errors);
-    if (b->resumed) fprintf(stderr, ", %zu of them earlier", b->resumed);
-    fprintf(stderr, "; %.1f s, %lld tokens read, %lld written, %.1f tokens/s\n", seconds, (long long)b->prompt_tokens,
-            (long long)b->reply_tokens, rate(b->prompt_tokens + b->reply_tokens, seconds));
+    fprintf(stderr, tr("dure: %zu of %zu requests answered"), b->written - b->errors, b->count);
+    if (b->errors) fprintf(stderr, tr(", %zu with an error in their line"), b->errors);
+    if (b->resumed) fprintf(stderr, tr(", %zu of them earlier"), b->resumed);
+    fprintf(stderr, tr("; %.1f s, %lld tokens read, %lld written, %.1f tokens/s\n"), seconds,
+            (long long)b->prompt_tokens, (long long)b->reply_tokens, rate(b->prompt_tokens + b->reply_tokens, seconds));
 }
 
 static int batch_answer(Batch *b, const Bytes *text)
@@ -507,7 +509,7 @@ static int batch_answer(Batch *b, const Bytes *text)
     if (b->written == b->count) {
         if (unlink(b->state)) return fail("%s: %s", b->state, tr(strerror(errno)));
     } else if (stopped) {
-        fprintf(stderr, "dure: stopped; the same command goes on from here\n");
+        fputs(tr("dure: stopped; the same command goes on from here\n"), stderr);
         raise(SIGINT);
     }
     return EXIT_FINE;

@@ -12,14 +12,15 @@ static void act_help(Talk *talk, const char *argument)
     for (const ChatWord *w = chat_words; w->name; w++) {
         printf("%s%s%-*s", w->name, w->argument ? " " : "", (int)(15 - strlen(w->name) - (w->argument ? 1 : 0)),
                w->argument ? w->argument : "");
-        help_wrap(w->help, 15, 15);
+        help_wrap(tr(w->help), 15, 15);
     }
     printf("\n");
     help_wrap(
-        "A line that ends in a backslash goes on in the next one. Three quotation marks \"\"\" open a text of many "
-        "lines, three more at the end of a line close it. A line that begins with a blank is never a command. A word "
-        "@FILE, or @\"A FILE\", gives the file's text; @@ is a plain @. Ctrl-C ends an answer or clears the line, "
-        "Ctrl-D ends the talk.",
+        tr("A line that ends in a backslash goes on in the next one. Three quotation marks \"\"\" open a text of many "
+           "lines, three more at the end of a line close it. A line that begins with a blank is never a command. A "
+           "word "
+           "@FILE, or @\"A FILE\", gives the file's text; @@ is a plain @. Ctrl-C ends an answer or clears the line, "
+           "Ctrl-D ends the talk."),
         0, 0);
     out_write("", 0);
 }
@@ -35,7 +36,7 @@ static void act_reset(Talk *talk, const char *argument)
         talk_fail(talk, error.text);
         return;
     }
-    talk_say(talk, keep ? "a new talk; the system message is kept" : "a new talk");
+    talk_say(talk, keep ? N_("a new talk; the system message is kept") : N_("a new talk"));
 }
 
 void system_set(json_t *messages, const char *text)
@@ -367,19 +368,19 @@ static void act_quit(Talk *talk, const char *argument)
 }
 
 const ChatWord chat_words[] = {
-    { "/help", NULL, "Show this.", act_help },
-    { "/reset", NULL, "Start over; the system message is kept.", act_reset },
-    { "/system", "TEXT", "Set the system message; none removes it; without TEXT show it.", act_system },
-    { "/result", "TEXT", "Give TEXT as the result of a tool that the model called.", act_result },
-    { "/regen", NULL, "Answer the last message again.", act_regen },
-    { "/undo", NULL, "Take the last message back, and its answer.", act_undo },
-    { "/fork", "NAME", "Go on with a copy of the talk that is called NAME.", act_fork },
-    { "/switch", "NAME", "Go on with another talk; without NAME list them.", act_switch },
+    { "/help", NULL, N_("Show this."), act_help },
+    { "/reset", NULL, N_("Start over; the system message is kept."), act_reset },
+    { "/system", "TEXT", N_("Set the system message; none removes it; without TEXT show it."), act_system },
+    { "/result", "TEXT", N_("Give TEXT as the result of a tool that the model called."), act_result },
+    { "/regen", NULL, N_("Answer the last message again."), act_regen },
+    { "/undo", NULL, N_("Take the last message back, and its answer."), act_undo },
+    { "/fork", "NAME", N_("Go on with a copy of the talk that is called NAME."), act_fork },
+    { "/switch", "NAME", N_("Go on with another talk; without NAME list them."), act_switch },
     { "/save", "FILE",
-      "Write the talk to FILE as JSON; a name that ends in .safetensors keeps what the model has read, too.",
+      N_("Write the talk to FILE as JSON; a name that ends in .safetensors keeps what the model has read, too."),
       act_save },
-    { "/load", "FILE", "Go on with the talk in FILE, and with its tools if it has some.", act_load },
-    { "/stats", NULL, "Tell speed and memory of the last answer.", act_stats },
-    { "/quit", NULL, "End the talk.", act_quit },
+    { "/load", "FILE", N_("Go on with the talk in FILE, and with its tools if it has some."), act_load },
+    { "/stats", NULL, N_("Tell speed and memory of the last answer."), act_stats },
+    { "/quit", NULL, N_("End the talk."), act_quit },
     { 0 },
 };

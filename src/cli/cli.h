@@ -171,6 +171,8 @@ const char *colour(int fd, Colour which); // the escape sequence, "" where none 
 void out_write(const char *bytes, size_t n);  // to standard output, at once; a closed pipe ends the program quietly
 void out_answer(const char *bytes, size_t n); // the same for a model's text: no control characters reach a terminal
 int out_close(void);                          // flushes; exit code
+size_t text_columns(const char *text);        // on the screen, where Hangul is two wide; not bytes
+void text_padded(const char *text, size_t columns); // on standard output, with blanks behind it up to so many columns
 
 // Progress on standard error; silent unless it is a terminal and --quiet was not given.
 typedef struct Progress {
@@ -291,7 +293,7 @@ double rate(int64_t tokens, double seconds);
 void stats_print(const Running *running, const DureStats *stats);
 const char *reason_name(DureReason reason);
 bool answer_filled(const Answer *answer, const DureSampling *sampling); // the context ended it, not max_tokens
-void context_larger(char out[64], const Running *running); // "; a larger --context, up to 4096, holds more", or ""
+void context_larger(char out[128], const Running *running); // "; a larger --context, up to 4096, holds more", or ""
 void context_remark(const Running *running, const DureStats *stats); // that it ended the answer; on standard error
 
 // ---- Replies (reply.c) ---------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@
 
 static const Option compare_own[] = {
     { "stride", 0, OPTION_INT, "N",
-      "New tokens that each further window scores; the rest of the window goes before them. Default: half a window.",
+      N_("New tokens that each further window scores; the rest of the window goes before them. Default: half a "
+         "window."),
       .offset = offsetof(ScoreOptions, stride), 1, 1e9 },
     { 0 },
 };
@@ -120,10 +121,10 @@ static int compare_tell(const Comparison *c, const Options *options)
         json_decref(told);
         return out_close();
     }
-    printf("KL divergence   %.6f +- %.6f nats, median %.6f, 99th percentile %.6f, most %.6f\n", mean, error,
+    printf(tr("KL divergence   %.6f +- %.6f nats, median %.6f, 99th percentile %.6f, most %.6f\n"), mean, error,
            rank_of(c, 0.5), rank_of(c, 0.99), rank_of(c, 1));
-    printf("same top token  %.3f %% of %lld\n", 100 * agree, (long long)c->divergence.n);
-    printf("perplexity      %.4f and %.4f\n", one, two);
+    printf(tr("same top token  %.3f %% of %lld\n"), 100 * agree, (long long)c->divergence.n);
+    printf(tr("perplexity      %.4f and %.4f\n"), one, two);
     return out_close();
 }
 
@@ -195,12 +196,12 @@ static int compare(Options *options)
 const Command command_compare = {
     .name = "compare",
     .arguments = "MODEL MODEL",
-    .summary = "Measure how far two files of one model are apart",
-    .about = "Reads a text with both models and tells how far the second's probabilities are from the first's: the "
-             "Kullback-Leibler "
-             "divergence per token, how often both find the same token likeliest, and both perplexities. For a "
-             "quantised file "
-             "beside its original. The text is given by --file, --prompt or standard input.",
+    .summary = N_("Measure how far two files of one model are apart"),
+    .about = N_("Reads a text with both models and tells how far the second's probabilities are from the first's: the "
+                "Kullback-Leibler "
+                "divergence per token, how often both find the same token likeliest, and both perplexities. For a "
+                "quantised file "
+                "beside its original. The text is given by --file, --prompt or standard input."),
     .uses = USES_MODEL | USES_ENGINE | USES_PROMPT | USES_JSON,
     .own = compare_own,
     .bytes = sizeof(ScoreOptions),

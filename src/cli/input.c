@@ -51,7 +51,7 @@ void bytes_free(Bytes *bytes)
 
 const char *input_name(const char *path)
 {
-    return strcmp(path, "-") ? path : "standard input";
+    return strcmp(path, "-") ? path : tr("standard input");
 }
 
 char *path_expanded(const char *path)
@@ -112,7 +112,7 @@ static int ids_from(DureIds *out, const json_t *array, const char *source)
         if (!json_is_integer(item) || id < 0 || id > INT32_MAX) {
             free(ids);
             if (!json_is_integer(item)) return fail("%s: element %zu is not a whole number", source, i);
-            return fail("%s: element %zu is %" JSON_INTEGER_FORMAT ", which is no token id", source, i, id);
+            return fail("%s: element %zu is %lld, which is no token id", source, i, (long long)id);
         }
         ids[i] = (int32_t)id;
     }
@@ -151,7 +151,8 @@ void out_ids(const DureIds *ids)
 int utf8_check(const char *text, size_t n, const char *what)
 {
     json_t *asked = json_stringn(text, n); // refuses what is not UTF-8
-    if (!asked) return fail("%s is not valid UTF-8; convert it first, for example with iconv -f CP949 -t UTF-8", what);
+    if (!asked)
+        return fail("%s is not valid UTF-8; convert it first, for example with iconv -f CP949 -t UTF-8", tr(what));
     json_decref(asked);
     return EXIT_FINE;
 }
@@ -168,7 +169,7 @@ int input_prompt(Bytes *out, const Options *o, const char **source)
             return usage("give a prompt: as an argument, by --prompt, by --file or on standard input");
         path = "-";
     }
-    *source = text ? "the prompt" : input_name(path);
+    *source = text ? tr("the prompt") : input_name(path);
     if (path) return input_read(out, path);
     *out = (Bytes){ 0 };
     bytes_put(out, text, strlen(text));

@@ -234,11 +234,11 @@ static void list_print(const json_t *list)
     json_t *model, *rows = need(json_array());
     json_array_foreach (list, i, model) {
         const json_t *complete = json_object_get(model, "complete");
-        json_t *row =
-            need(json_pack("{s:O, s:O, s:O, s:O, s:s, s:O}", "name", json_object_get(model, "name"), "kind",
-                           json_object_get(model, "kind"), "family", json_object_get(model, "family"), "bytes",
-                           json_object_get(model, "bytes"), "state", json_is_true(complete) ? "whole" : "unfinished",
-                           "path", json_object_get(model, "path")));
+        json_t *row = need(json_pack("{s:O, s:O, s:O, s:O, s:s, s:O}", "name", json_object_get(model, "name"), "kind",
+                                     json_object_get(model, "kind"), "family", json_object_get(model, "family"),
+                                     "bytes", json_object_get(model, "bytes"), N_("state"),
+                                     json_is_true(complete) ? tr("whole") : tr("unfinished"), "path",
+                                     json_object_get(model, "path")));
         if (json_array_append_new(rows, row)) need(NULL);
     }
     table_show(rows);
@@ -261,7 +261,7 @@ static int list(Options *options)
     } else if (!code && json_array_size(models)) {
         list_print(models);
     } else if (!code && !options->quiet) {
-        fprintf(stderr, "dure: there are no models yet; dure pull ORG/NAME fetches one\n");
+        fputs(tr("dure: there are no models yet; dure pull ORG/NAME fetches one\n"), stderr);
     }
     json_decref(models);
     return code;
@@ -270,10 +270,11 @@ static int list(Options *options)
 const Command command_list = {
     .name = "list",
     .arguments = "",
-    .summary = "List the models that are here",
-    .about = "Lists the models that can be named without a path: those under DURE_MODELS (default "
-             "~/.cache/dure/models), where dure pull puts them, and those in the Hugging Face cache, with their kind, "
-             "family, size on disk and place. A model that dure pull has not finished is called unfinished.",
+    .summary = N_("List the models that are here"),
+    .about =
+        N_("Lists the models that can be named without a path: those under DURE_MODELS (default "
+           "~/.cache/dure/models), where dure pull puts them, and those in the Hugging Face cache, with their kind, "
+           "family, size on disk and place. A model that dure pull has not finished is called unfinished."),
     .uses = USES_JSON,
     .bytes = sizeof(Options),
     .run = list,

@@ -15,19 +15,20 @@ typedef struct LogitsOptions {
 } LogitsOptions;
 
 static const Option logits_own[] = {
-    { "ids", 0, OPTION_FILE, "FILE", "Token ids, one JSON array; - is standard input. Instead of a text.",
+    { "ids", 0, OPTION_FILE, "FILE", N_("Token ids, one JSON array; - is standard input. Instead of a text."),
       .offset = offsetof(LogitsOptions, ids) },
     { "out", 'o', OPTION_FILE, "FILE",
-      "Where to write: a name that ends in .safetensors or .json, or - for JSON on standard "
-      "output.",
+      N_("Where to write: a name that ends in .safetensors or .json, or - for JSON on standard "
+         "output."),
       .offset = offsetof(LogitsOptions, out) },
-    { "greedy", 0, OPTION_INT, "N", "Also N tokens that follow, the likeliest each time; end tokens are not obeyed.",
+    { "greedy", 0, OPTION_INT, "N",
+      N_("Also N tokens that follow, the likeliest each time; end tokens are not obeyed."),
       .offset = offsetof(LogitsOptions, greedy), 1, 1e9 },
-    { "last", 0, OPTION_FLAG, NULL, "Logits of the last position alone.", .offset = offsetof(LogitsOptions, last) },
-    { "trace", 0, OPTION_FLAG, NULL, "Also hidden states and router choices.",
+    { "last", 0, OPTION_FLAG, NULL, N_("Logits of the last position alone."), .offset = offsetof(LogitsOptions, last) },
+    { "trace", 0, OPTION_FLAG, NULL, N_("Also hidden states and router choices."),
       .offset = offsetof(LogitsOptions, trace) },
     { "mtp", 0, OPTION_FLAG, NULL,
-      "Also the draft layers' logits, \"mtp.logits\", and three drafts chained after the prompt, \"mtp.draft\".",
+      N_("Also the draft layers' logits, \"mtp.logits\", and three drafts chained after the prompt, \"mtp.draft\"."),
       .offset = offsetof(LogitsOptions, mtp) },
     { 0 },
 };
@@ -285,13 +286,13 @@ static int logits(Options *options)
 const Command command_logits = {
     .name = "logits",
     .arguments = "MODEL",
-    .summary = "Write a prompt's logits to a file",
-    .about =
+    .summary = N_("Write a prompt's logits to a file"),
+    .about = N_(
         "Computes the logits that follow each token of a prompt and writes them: \"logits\" [tokens, vocabulary], with "
         "--greedy \"greedy\" [N], with --trace also \"embed\", \"layer00\" and so on. The prompt is given by --ids, "
         "--prompt, --file or standard input; a text gets the beginning token that the tokenizer gives it. With --ids "
         "no "
-        "tokenizer is needed.",
+        "tokenizer is needed."),
     .uses = USES_MODEL | USES_ENGINE | USES_PROMPT,
     .own = logits_own,
     .bytes = sizeof(LogitsOptions),

@@ -161,7 +161,7 @@ int model_path(char **path, const char *name)
     if (fault != ENOENT && *name) return fail("%s: %s", name, tr(strerror(fault)));
     return fail(
         "\"%s\": no such file or folder, and no model of that name under DURE_MODELS or in the Hugging Face cache%s",
-        name, hub_repository(name) ? "; dure pull fetches one" : "");
+        name, hub_repository(name) ? tr("; dure pull fetches one") : "");
 }
 
 // ---- Opening -------------------------------------------------------------------------------------------------------

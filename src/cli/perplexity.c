@@ -7,7 +7,8 @@
 
 static const Option perplexity_own[] = {
     { "stride", 0, OPTION_INT, "N",
-      "New tokens that each further window scores; the rest of the window goes before them. Default: half a window.",
+      N_("New tokens that each further window scores; the rest of the window goes before them. Default: half a "
+         "window."),
       .offset = offsetof(ScoreOptions, stride), 1, 1e9 },
     { 0 },
 };
@@ -58,8 +59,8 @@ static int perplexity_tell(const Perplexity *p, const ScoreWindows *how, const O
     const double bits = p->nll.sum / log(2) / (double)p->text->bytes;
     if (!isfinite(mean)) return fail("the model gives a token no probability at all: its logits are not finite");
     if (!options->json) {
-        printf("perplexity %.4f +- %.4f over %lld tokens, windows of %lld, %.4f bits per byte\n", value, value * error,
-               (long long)p->nll.n, (long long)how->length, bits);
+        printf(tr("perplexity %.4f +- %.4f over %lld tokens, windows of %lld, %.4f bits per byte\n"), value,
+               value * error, (long long)p->nll.n, (long long)how->length, bits);
         return out_close();
     }
     json_t *told = need(json_pack("{s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "perplexity", value, "error", value * error,
@@ -99,12 +100,13 @@ static int perplexity(Options *options)
 const Command command_perplexity = {
     .name = "perplexity",
     .arguments = "MODEL",
-    .summary = "Measure how well a model foretells a text",
-    .about = "Reads a text in windows and tells exp(mean negative log-probability) of its tokens, each given those "
-             "before it in its "
-             "window, with the standard error and the bits per byte. A window has --context tokens (2048, if the model "
-             "allows). "
-             "The text is given by --file, --prompt or standard input.",
+    .summary = N_("Measure how well a model foretells a text"),
+    .about =
+        N_("Reads a text in windows and tells exp(mean negative log-probability) of its tokens, each given those "
+           "before it in its "
+           "window, with the standard error and the bits per byte. A window has --context tokens (2048, if the model "
+           "allows). "
+           "The text is given by --file, --prompt or standard input."),
     .uses = USES_MODEL | USES_ENGINE | USES_PROMPT | USES_JSON,
     .own = perplexity_own,
     .bytes = sizeof(ScoreOptions),

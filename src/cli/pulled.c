@@ -107,7 +107,8 @@ int pulled_open(Pulled *out, const char *folder, const char *repository)
     if (!out->record) out->record = record_new(repository);
     const char *owner = json_string_value(json_object_get(out->record, "repository"));
     if (!owner || strcmp(owner, repository))
-        return fail("%s: %s was pulled there; give another folder by --to", folder, owner ? owner : "something else");
+        return fail("%s: %s was pulled there; give another folder by --to", folder,
+                    owner ? owner : tr("something else"));
     json_object_set_new(out->record, "complete", json_false());
     return EXIT_FINE;
 }

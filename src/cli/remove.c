@@ -17,7 +17,7 @@ typedef struct RmOptions {
 } RmOptions;
 
 static const Option rm_own[] = {
-    { "yes", 'y', OPTION_FLAG, NULL, "Do not ask.", .offset = offsetof(RmOptions, yes) },
+    { "yes", 'y', OPTION_FLAG, NULL, N_("Do not ask."), .offset = offsetof(RmOptions, yes) },
     { 0 },
 };
 
@@ -139,7 +139,7 @@ static bool agreed(const char *name, int model, const json_t *files)
     size_t count = 0;
     char size[16], answer[16] = "";
     size_text(size, bytes_of(model, files, &count));
-    fprintf(stderr, "remove %s, %zu files, %s? [y/N] ", name, count, size);
+    fprintf(stderr, tr("remove %s, %zu files, %s? [y/N] "), name, count, size);
     fflush(stderr);
     return fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y');
 }
@@ -162,7 +162,7 @@ static int model_remove(int root, int model, const char *name, bool yes)
     if (!code) {
         own_remove(model);
         if (unlink_at(root, name, AT_REMOVEDIR))
-            fprintf(stderr, "dure: files in %s that pull did not put there are left\n", name);
+            fprintf(stderr, tr("dure: files in %s that pull did not put there are left\n"), name);
         else
             folders_remove(root, name); // ORG, if that was its last
     }
@@ -201,10 +201,11 @@ static int rm(Options *options)
 const Command command_rm = {
     .name = "rm",
     .arguments = "ORG/NAME",
-    .summary = "Remove a model that pull fetched",
-    .about = "Removes a model that dure pull put under DURE_MODELS: the files that the pull fetched, and nothing else. "
-             "On a terminal it asks before; elsewhere it needs --yes. It follows no links, and leaves the Hugging Face "
-             "cache and every other folder alone.",
+    .summary = N_("Remove a model that pull fetched"),
+    .about =
+        N_("Removes a model that dure pull put under DURE_MODELS: the files that the pull fetched, and nothing else. "
+           "On a terminal it asks before; elsewhere it needs --yes. It follows no links, and leaves the Hugging Face "
+           "cache and every other folder alone."),
     .own = rm_own,
     .bytes = sizeof(RmOptions),
     .most_rest = 1,

@@ -62,9 +62,9 @@ static bool turns_drop(Talk *talk, int64_t *left)
     }
     json_decref(talk->messages);
     talk->messages = rest;
-    char said[64] = "the first turn was dropped";
-    if (dropped > 1) snprintf(said, sizeof said, "the first %d turns were dropped", dropped);
-    talk_say(talk, said);
+    char said[96];
+    snprintf(said, sizeof said, tr("the first %d turns were dropped"), dropped);
+    talk_say(talk, dropped > 1 ? said : N_("the first turn was dropped"));
     return true;
 }
 
@@ -87,7 +87,7 @@ static int feed(const Talk *talk, int64_t *tokens, DureError *error)
 
 static int full_fail(Talk *talk, int64_t tokens)
 {
-    char larger[64];
+    char larger[128];
     context_larger(larger, &talk->running);
     talk->failed = true;
     if (talk->shift)
@@ -111,11 +111,11 @@ int talk_feed(Talk *talk)
 
 void talk_filled(Talk *talk, const DureStats *stats)
 {
-    char larger[64], said[256];
+    char larger[128], said[512];
     context_larger(larger, &talk->running);
-    snprintf(said, sizeof said, "the context is full, %lld of %lld tokens, and the answer cut off%s%s",
+    snprintf(said, sizeof said, tr("the context is full, %lld of %lld tokens, and the answer cut off%s%s"),
              (long long)stats->prompt_tokens + stats->reply_tokens, (long long)talk->running.plan.context,
-             talk->shift ? "" : "; /reset starts over, --shift drops the oldest turns", talk->shift ? "" : larger);
+             talk->shift ? "" : tr("; /reset starts over, --shift drops the oldest turns"), talk->shift ? "" : larger);
     if (talk->terminal)
         talk_say(talk, said);
     else if (!talk->options->quiet)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 // ---- Errors --------------------------------------------------------------------------------------------------------
 
@@ -101,6 +102,24 @@ int out_close(void)
 {
     if (!fflush(stdout) && !ferror(stdout)) return EXIT_FINE;
     return out_failed();
+}
+
+size_t text_columns(const char *text)
+{
+    size_t columns = 0;
+    mbstate_t state = { 0 };
+    wchar_t c;
+    for (size_t n; *text && (n = mbrtowc(&c, text, strlen(text), &state)) && n <= strlen(text); text += n) {
+        const int own = wcwidth(c);
+        columns += own > 0 ? (size_t)own : 0;
+    }
+    return columns;
+}
+
+void text_padded(const char *text, size_t columns)
+{
+    printf("%s", text);
+    for (size_t n = text_columns(text); n < columns; n++) putchar(' ');
 }
 
 // ---- Progress ------------------------------------------------------------------------------------------------------

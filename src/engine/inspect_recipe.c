@@ -167,15 +167,15 @@ static json_t *layers_of(JsonMaker *m, const Recipe *r)
 static json_t *ropes_of(JsonMaker *m, const Recipe *r)
 {
     static const char *const scalings[] = {
-        [ROPE_PLAIN] = "none", [ROPE_LINEAR] = "linear",     [ROPE_LLAMA3] = "llama3",
-        [ROPE_YARN] = "yarn",  [ROPE_DIVISORS] = "divisors",
+        [ROPE_PLAIN] = N_("none"), [ROPE_LINEAR] = N_("linear"),     [ROPE_LLAMA3] = "llama3",
+        [ROPE_YARN] = "yarn",      [ROPE_DIVISORS] = N_("divisors"),
     };
     json_t *list = json_array();
     for (int i = 0; i < r->rope_count; i++) {
         json_t *o = json_object();
         json_put_real(m, o, "theta", r->ropes[i].theta);
         json_put_int(m, o, "width", r->ropes[i].d);
-        json_put_text(m, o, "pairs", r->ropes[i].pairing == ROPE_HALF ? "halves" : "neighbours");
+        json_put_text(m, o, "pairs", r->ropes[i].pairing == ROPE_HALF ? N_("halves") : N_("neighbours"));
         json_put_text(m, o, "scaling", scalings[r->ropes[i].scaling]);
         if (r->ropes[i].factor != 1.0) json_put_real(m, o, "factor", r->ropes[i].factor);
         if (r->ropes[i].amplitude != 1.0f) json_put_real(m, o, "amplitude", (double)r->ropes[i].amplitude);
