@@ -425,8 +425,8 @@ static int same_account(const Batch *b, const json_t *now, const json_t *before)
 static int state_write(const Batch *b, const json_t *account_now)
 {
     Bytes beside = { 0 };
-    bytes_put(&beside, b->state, strlen(b->state));
-    bytes_put(&beside, ".new", strlen(".new"));
+    bytes_text(&beside, b->state);
+    bytes_text(&beside, ".new");
     int code = EXIT_FINE;
     if (json_dump_file(account_now, beside.at, 0) || rename(beside.at, b->state)) {
         code = fail("%s: %s", b->state, tr(strerror(errno)));
@@ -523,8 +523,8 @@ int batch_run(const RunOptions *o)
     if (!code) code = requests_read(&b, &text);
     if (b.parallel > b.count && b.count) b.parallel = b.count;
     b.slots = need(calloc(b.parallel, sizeof *b.slots));
-    bytes_put(&state, o->out, strlen(o->out));
-    bytes_put(&state, ".state", strlen(".state"));
+    bytes_text(&state, o->out);
+    bytes_text(&state, ".state");
     b.state = state.at;
     Options options = o->common;
     options.sessions = (int64_t)b.parallel;

@@ -122,17 +122,11 @@ static json_t *talk_object(const Talk *talk)
     return object;
 }
 
-static bool is_session_file(const char *path)
-{
-    const size_t n = strlen(path), ending = strlen(".safetensors");
-    return n > ending && !strcmp(path + n - ending, ".safetensors");
-}
-
 static void save_messages(Talk *talk, const char *path)
 {
     Bytes part = { 0 };
-    bytes_put(&part, path, strlen(path));
-    bytes_put(&part, ".part", 5);
+    bytes_text(&part, path);
+    bytes_text(&part, ".part");
     json_t *object = talk_object(talk);
     errno = 0;
     FILE *file = fopen(part.at, "wb");
@@ -168,7 +162,7 @@ static void act_save(Talk *talk, const char *argument)
         return;
     }
     char *path = path_expanded(argument);
-    if (is_session_file(path))
+    if (ends_in(path, ".safetensors"))
         save_session(talk, path);
     else
         save_messages(talk, path);
@@ -253,7 +247,7 @@ static void act_load(Talk *talk, const char *argument)
         return;
     }
     char *path = path_expanded(argument);
-    if (is_session_file(path))
+    if (ends_in(path, ".safetensors"))
         load_session(talk, path);
     else
         load_messages(talk, path);

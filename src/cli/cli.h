@@ -203,8 +203,10 @@ typedef struct Bytes {
     size_t n, capacity;
 } Bytes;
 void bytes_put(Bytes *bytes, const void *at, size_t n); // exits when memory ends
+void bytes_text(Bytes *bytes, const char *text);
 void bytes_printf(Bytes *bytes, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void bytes_free(Bytes *bytes);
+bool ends_in(const char *text, const char *ending);
 
 int input_read(Bytes *out, const char *path);   // "-": standard input. Exit code, told
 const char *input_name(const char *path);       // as messages call it: - is standard input

@@ -151,12 +151,6 @@ void hub_free(Hub *hub)
 
 // ---- The choice ----------------------------------------------------------------------------------------------------
 
-static bool ends_in(const char *text, const char *ending)
-{
-    const size_t n = strlen(text), m = strlen(ending);
-    return n >= m && !strcmp(text + n - m, ending);
-}
-
 // As the hub's own tools have it: * also matches /, and a folder's name with / at its end means all in it.
 static bool matches(const TextList *patterns, const char *name)
 {

@@ -31,6 +31,11 @@ void bytes_put(Bytes *bytes, const void *at, size_t n)
     bytes->at[bytes->n] = 0;
 }
 
+void bytes_text(Bytes *bytes, const char *text)
+{
+    bytes_put(bytes, text, strlen(text));
+}
+
 void bytes_printf(Bytes *bytes, const char *format, ...)
 {
     char text[512];
@@ -47,6 +52,12 @@ void bytes_free(Bytes *bytes)
     *bytes = (Bytes){ 0 };
 }
 
+bool ends_in(const char *text, const char *ending)
+{
+    const size_t n = strlen(text), m = strlen(ending);
+    return n >= m && !strcmp(text + n - m, ending);
+}
+
 // ---- Files ---------------------------------------------------------------------------------------------------------
 
 const char *input_name(const char *path)
@@ -59,8 +70,8 @@ char *path_expanded(const char *path)
     Bytes out = { 0 };
     const char *home = getenv("HOME");
     bool tilde = path[0] == '~' && path[1] == '/' && home;
-    if (tilde) bytes_put(&out, home, strlen(home));
-    bytes_put(&out, path + tilde, strlen(path + tilde));
+    if (tilde) bytes_text(&out, home);
+    bytes_text(&out, path + tilde);
     return out.at;
 }
 
@@ -172,7 +183,7 @@ int input_prompt(Bytes *out, const Options *o, const char **source)
     *source = text ? tr("the prompt") : input_name(path);
     if (path) return input_read(out, path);
     *out = (Bytes){ 0 };
-    bytes_put(out, text, strlen(text));
+    bytes_text(out, text);
     return EXIT_FINE;
 }
 

@@ -54,7 +54,7 @@ static void integer_put(Bytes *out, const char *key, json_int_t value)
     if (strstr(key, "bytes")) {
         char size[16];
         size_text(size, value);
-        bytes_put(out, size, strlen(size));
+        bytes_text(out, size);
     } else if (!strncmp(key, "param", 5)) {
         count_put(out, value);
         if (value >= 1000000000)

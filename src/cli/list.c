@@ -14,12 +14,6 @@ typedef struct Holds {
     bool safetensors, gguf, config, pulling; // pulling: not all of it is there yet
 } Holds;
 
-static bool ends_in(const char *text, const char *ending)
-{
-    const size_t n = strlen(text), m = strlen(ending);
-    return n > m && !strcmp(text + n - m, ending);
-}
-
 // What is not UTF-8 in a file's name becomes question marks.
 static json_t *text_json(const char *text)
 {

@@ -249,12 +249,6 @@ static int ids_of_text(DureIds *ids, const DureModel *model, const Bytes *text)
     return EXIT_FINE;
 }
 
-static bool ends_in(const char *text, const char *ending)
-{
-    size_t n = strlen(text), m = strlen(ending);
-    return n > m && !strcmp(text + n - m, ending);
-}
-
 static int logits(Options *options)
 {
     const LogitsOptions *o = (const LogitsOptions *)(const void *)options;
