@@ -421,21 +421,6 @@ static int same_account(const Batch *b, const json_t *now, const json_t *before)
     return EXIT_FINE;
 }
 
-// Beside its place and renamed: a run killed here leaves no half of it.
-static int state_write(const Batch *b, const json_t *account_now)
-{
-    Bytes beside = { 0 };
-    bytes_text(&beside, b->state);
-    bytes_text(&beside, ".new");
-    int code = EXIT_FINE;
-    if (json_dump_file(account_now, beside.at, 0) || rename(beside.at, b->state)) {
-        code = fail("%s: %s", b->state, tr(strerror(errno)));
-        unlink(beside.at);
-    }
-    bytes_free(&beside);
-    return code;
-}
-
 static int out_lock(Batch *b, bool begun)
 {
     b->out = fopen(b->o->out, "ab");
@@ -460,7 +445,7 @@ static int out_open(Batch *b, const Bytes *text)
     int code = account(&now, b, text);
     if (!code && begun) code = input_json(&before, b->state);
     if (!code && begun) code = same_account(b, now, before);
-    if (!code && !begun) code = state_write(b, now);
+    if (!code && !begun) code = json_replace(b->state, now, 0);
     json_decref(now);
     json_decref(before);
     if (!code) code = out_lock(b, begun);

@@ -1,7 +1,6 @@
 // What may be typed in a chat beside messages.
 #include "talk.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,22 +123,12 @@ static json_t *talk_object(const Talk *talk)
 
 static void save_messages(Talk *talk, const char *path)
 {
-    Bytes part = { 0 };
-    bytes_text(&part, path);
-    bytes_text(&part, ".part");
     json_t *object = talk_object(talk);
-    errno = 0;
-    FILE *file = fopen(part.at, "wb");
-    bool fine = file && !json_dumpf(object, file, JSON_INDENT(2)) && fputc('\n', file) != EOF;
-    if (file && fclose(file)) fine = false;
-    if (!fine || rename(part.at, path)) {
+    if (json_replace(path, object, JSON_INDENT(2)))
         talk->failed = true;
-        fail("%s: %s", path, tr(strerror(errno)));
-        if (file) remove(part.at);
-    } else
+    else
         talk_say(talk, "saved");
     json_decref(object);
-    bytes_free(&part);
 }
 
 static void save_session(Talk *talk, const char *path)

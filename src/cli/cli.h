@@ -207,7 +207,10 @@ void bytes_text(Bytes *bytes, const char *text);
 void bytes_printf(Bytes *bytes, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void bytes_free(Bytes *bytes);
 bool ends_in(const char *text, const char *ending);
-
+int bytes_read(Bytes *out, const char *path,
+               size_t most); // of a longer one, a little more than `most`. Exit code, told
+// Written beside and renamed, so that a run killed here leaves no half of it. Exit code, told.
+int json_replace(const char *path, const json_t *value, size_t flags);
 int input_read(Bytes *out, const char *path);   // "-": standard input. Exit code, told
 const char *input_name(const char *path);       // as messages call it: - is standard input
 int input_json(json_t **out, const char *path); // the same, parsed

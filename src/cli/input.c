@@ -75,26 +75,51 @@ char *path_expanded(const char *path)
     return out.at;
 }
 
-int input_read(Bytes *out, const char *path)
+// Closes it.
+static int stream_read(Bytes *out, FILE *file, const char *name, size_t most)
 {
-    FILE *file = strcmp(path, "-") ? fopen(path, "rb") : stdin;
-    if (!file) return fail("%s: %s", path, tr(strerror(errno)));
     Bytes bytes = { 0 };
+    if (!file) return fail("%s: %s", name, tr(strerror(errno)));
     bytes_put(&bytes, "", 0);
     errno = 0;
-    for (size_t got = 1; got;) {
+    for (size_t got = 1; got && bytes.n <= most;) {
         char part[65536];
         got = fread(part, 1, sizeof part, file);
         bytes_put(&bytes, part, got);
     }
-    int fault = ferror(file) ? errno : 0;
+    const int fault = ferror(file) ? errno : 0;
     if (file != stdin) fclose(file);
     if (fault) {
         bytes_free(&bytes);
-        return fail("%s: %s", input_name(path), tr(strerror(fault)));
+        return fail("%s: %s", name, tr(strerror(fault)));
     }
     *out = bytes;
     return EXIT_FINE;
+}
+
+int bytes_read(Bytes *out, const char *path, size_t most)
+{
+    return stream_read(out, fopen(path, "rb"), path, most);
+}
+
+int input_read(Bytes *out, const char *path)
+{
+    return strcmp(path, "-") ? bytes_read(out, path, SIZE_MAX) : stream_read(out, stdin, input_name(path), SIZE_MAX);
+}
+
+int json_replace(const char *path, const json_t *value, size_t flags)
+{
+    Bytes part = { 0 };
+    bytes_text(&part, path);
+    bytes_text(&part, ".part");
+    errno = 0;
+    FILE *file = fopen(part.at, "wb");
+    bool fine = file && !json_dumpf(value, file, flags) && fputc('\n', file) != EOF;
+    if (file && fclose(file)) fine = false;
+    const int code = fine && !rename(part.at, path) ? EXIT_FINE : fail("%s: %s", path, tr(strerror(errno)));
+    if (code && file) unlink(part.at);
+    bytes_free(&part);
+    return code;
 }
 
 int input_json(json_t **out, const char *path)
