@@ -196,15 +196,9 @@ bool answer_filled(const Answer *answer, const DureSampling *sampling)
 
 void context_larger(char out[128], const Running *running)
 {
-    DureText text;
-    DureError error;
-    json_int_t most = 0;
-    if (!dure_model_inspect(running->model, NULL, &text, &error)) {
-        json_t *object = json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL);
-        most = json_integer_value(json_object_get(json_object_get(object, "sizes"), "context"));
-        json_decref(object);
-        dure_text_free(&text);
-    }
+    json_t *account = model_account(running->model, NULL);
+    const json_int_t most = json_integer_value(json_object_get(json_object_get(account, "sizes"), "context"));
+    json_decref(account);
     out[0] = 0;
     if (most > running->plan.context)
         snprintf(out, 128, tr("; a larger --context, up to %lld, holds more"), (long long)most);

@@ -374,11 +374,9 @@ static int requests_read(Batch *b, const Bytes *text)
 // {"input", "model"} of this run.
 static int account(json_t **out, const Batch *b, const Bytes *text)
 {
-    DureText told;
     DureError error;
-    if (dure_model_inspect(b->running->model, NULL, &told, &error)) return fail("%s", error.text);
-    json_t *model = need(json_loadb(told.at, told.n, 0, NULL)); // the library writes JSON
-    dure_text_free(&told);
+    json_t *model = model_account(b->running->model, &error);
+    if (!model) return fail("%s", error.text);
     const XXH128_hash_t hash = XXH3_128bits(text->at, text->n);
     char hex[33];
     snprintf(hex, sizeof hex, "%016llx%016llx", (unsigned long long)hash.high64, (unsigned long long)hash.low64);

@@ -240,6 +240,8 @@ int attach_words(Bytes *text);
 // A folder, a file, a name under DURE_MODELS, ORG/NAME there or in the Hugging Face cache; *path is malloc'ed. Exit code, told.
 int model_path(char **path, const char *name);
 int model_open(DureModel **out, const Options *options, bool text_only, Remarks *remarks);
+json_t *model_account(const DureModel *model,
+                      DureError *error); // what the library tells of it; NULL: it cannot, error says why
 
 // A model at work: one engine, one session.
 typedef struct Running {

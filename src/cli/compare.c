@@ -131,13 +131,11 @@ static int compare_tell(const Comparison *c, const Options *options)
 // The vocabulary's size by a model's own account.
 static int vocab_of(int64_t *out, const DureModel *model)
 {
-    DureText text;
     DureError error;
-    if (dure_model_inspect(model, NULL, &text, &error)) return fail("%s", error.text);
-    json_t *told = json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL);
-    *out = json_integer_value(json_object_get(json_object_get(told, "sizes"), "vocab"));
-    json_decref(told);
-    dure_text_free(&text);
+    json_t *account = model_account(model, &error);
+    if (!account) return fail("%s", error.text);
+    *out = json_integer_value(json_object_get(json_object_get(account, "sizes"), "vocab"));
+    json_decref(account);
     return EXIT_FINE;
 }
 

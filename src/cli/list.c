@@ -68,16 +68,10 @@ static bool holds_model(const Holds *holds)
 static json_t *family_of(const char *path)
 {
     DureModel *model = NULL;
-    DureText text;
-    json_t *family = NULL;
     shortened_catch(path);
     if (dure_model_open(&model, path, NULL, NULL)) return json_null();
-    if (!dure_model_inspect(model, NULL, &text, NULL)) {
-        json_t *all = json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL);
-        family = json_incref(json_object_get(all, "family"));
-        json_decref(all);
-        dure_text_free(&text);
-    }
+    json_t *account = model_account(model, NULL), *family = json_incref(json_object_get(account, "family"));
+    json_decref(account);
     dure_model_close(model);
     if (json_is_string(family)) return family;
     json_decref(family);

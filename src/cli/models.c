@@ -183,6 +183,15 @@ int model_open(DureModel **out, const Options *options, bool text_only, Remarks 
     return code;
 }
 
+json_t *model_account(const DureModel *model, DureError *error)
+{
+    DureText text;
+    if (dure_model_inspect(model, NULL, &text, error)) return NULL;
+    json_t *account = need(json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL)); // the library writes JSON
+    dure_text_free(&text);
+    return account;
+}
+
 static void check_share(void *user, int64_t done, int64_t total)
 {
     progress_share(user, "checking the weights, MiB:", done >> 20, total >> 20);
