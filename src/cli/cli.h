@@ -226,6 +226,8 @@ char *path_expanded(const char *path);                                          
 int time_parse(int64_t *seconds, int32_t *utc_offset, const char *text);          // ISO 8601; NULL: now
 void table_show(const json_t *list); // of objects, as a table on standard output; inspect.c
 void out_ids(const DureIds *ids);    // one JSON array and a newline
+int out_json(json_t *value,
+             size_t flags); // and a newline. Takes the value; NULL, of what is not UTF-8: refused. Exit code, told
 
 // ---- Files within messages (attach.c) ------------------------------------------------------------------------------
 

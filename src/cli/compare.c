@@ -116,10 +116,7 @@ static int compare_tell(const Comparison *c, const Options *options)
                                       "kl_error", error, "kl_median", rank_of(c, 0.5), "kl_99", rank_of(c, 0.99),
                                       "kl_most", rank_of(c, 1), "same_top", agree, "perplexity_first", one,
                                       "perplexity_second", two, "tokens", (json_int_t)c->divergence.n));
-        json_dumpf(told, stdout, JSON_REAL_PRECISION(12));
-        printf("\n");
-        json_decref(told);
-        return out_close();
+        return out_json(told, JSON_REAL_PRECISION(12));
     }
     printf(tr("KL divergence   %.6f +- %.6f nats, median %.6f, 99th percentile %.6f, most %.6f\n"), mean, error,
            rank_of(c, 0.5), rank_of(c, 0.99), rank_of(c, 1));

@@ -182,6 +182,17 @@ void out_ids(const DureIds *ids)
     bytes_free(&text);
 }
 
+int out_json(json_t *value, size_t flags)
+{
+    char *text = value ? json_dumps(value, flags) : NULL;
+    json_decref(value);
+    if (!text) return fail("the answer is not valid UTF-8 and cannot be given as JSON");
+    out_write(text, strlen(text));
+    out_write("\n", 1);
+    free(text);
+    return EXIT_FINE;
+}
+
 // ---- Prompts -------------------------------------------------------------------------------------------------------
 
 int utf8_check(const char *text, size_t n, const char *what)

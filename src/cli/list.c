@@ -236,16 +236,11 @@ static void list_print(const json_t *list)
 static int list(Options *options)
 {
     json_t *models = need(json_array());
-    const int code = models_add(models);
+    int code = models_add(models);
     if (!code) hub_add(models);
     models = sorted(models);
     if (!code && options->json) {
-        json_t *all = need(json_pack("{s:O}", "models", models));
-        char *text = need(json_dumps(all, JSON_INDENT(2)));
-        out_write(text, strlen(text));
-        out_write("\n", 1);
-        free(text);
-        json_decref(all);
+        code = out_json(need(json_pack("{s:O}", "models", models)), JSON_INDENT(2));
     } else if (!code && json_array_size(models)) {
         list_print(models);
     } else if (!code && !options->quiet) {

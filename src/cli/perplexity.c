@@ -66,10 +66,7 @@ static int perplexity_tell(const Perplexity *p, const ScoreWindows *how, const O
     json_t *told = need(json_pack("{s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "perplexity", value, "error", value * error,
                                   "nll", mean, "bits_per_byte", bits, "tokens", (json_int_t)p->nll.n, "window",
                                   (json_int_t)how->length, "stride", (json_int_t)how->stride));
-    json_dumpf(told, stdout, JSON_REAL_PRECISION(12));
-    printf("\n");
-    json_decref(told);
-    return out_close();
+    return out_json(told, JSON_REAL_PRECISION(12));
 }
 
 static int perplexity(Options *options)

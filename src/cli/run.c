@@ -86,13 +86,7 @@ static int answer_json(const Answer *answer, const Running *running, const Optio
     if (object && o->sampling.logprobs != NOT_GIVEN &&
         json_object_set_new(object, "logprobs", json_pack("{s:O}", "content", answer->logprobs)))
         need(NULL);
-    char *text = object ? json_dumps(object, JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(object);
-    if (!text) return fail("the answer is not valid UTF-8 and cannot be given as JSON");
-    out_write(text, strlen(text));
-    out_write("\n", 1);
-    free(text);
-    return EXIT_FINE;
+    return out_json(object, JSON_REAL_PRECISION(9));
 }
 
 static int answer(Running *running, const RunOptions *o, DureParser *parser)
