@@ -33,14 +33,6 @@ static void keep_row(void *user, int64_t position, const float *logits, int64_t 
     memcpy(c->rows + position % c->chunk * vocab, logits, (size_t)vocab * sizeof *logits);
 }
 
-static int64_t largest_of(const float *x, int64_t n)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (x[i] > x[best]) best = i;
-    return best;
-}
-
 // KL(first || second) in nats.
 static void compare_row(void *user, int64_t position, const float *b, int64_t vocab)
 {

@@ -1,5 +1,5 @@
 // dure logits: the numbers themselves, for comparing one program with another.
-#include "cli.h"
+#include "score.h"
 
 #include <errno.h>
 #include <math.h>
@@ -109,15 +109,12 @@ static void see_tensor(void *user, const char *name, const float *f, const int32
 static void see_draft(void *user, int64_t position, const float *logits, int64_t vocab)
 {
     Watched *w = user;
-    int64_t best = 0;
     if (w->drafts == DRAFTS || position != w->n - 1 + w->drafts) {
         if (position < w->n - 1 && !w->drafts) table_add(w, "mtp.logits", logits, NULL, 1, vocab);
         return;
     }
     if (!w->drafts) table_add(w, "mtp.logits", logits, NULL, 1, vocab);
-    for (int64_t i = 1; i < vocab; i++)
-        if (logits[i] > logits[best]) best = i;
-    w->draft[w->drafts++] = (int32_t)best;
+    w->draft[w->drafts++] = (int32_t)largest_of(logits, vocab);
 }
 
 static void watched_free(Watched *w)
