@@ -257,6 +257,8 @@ typedef struct Running {
 } Running;
 DureEngineOptions engine_options(const Options *o, Progress *progress); // progress: of --check
 int running_open(Running *out, const Options *options);                 // its remarks wait to be shown
+int running_read(Running *running,
+                 bool shown); // all that was fed; `shown`: how far it is. Exit code, told; interrupted is one
 void running_close(Running *running);
 
 // ---- Answers (answer.c) --------------------------------------------------------------------------------------------

@@ -29,13 +29,7 @@ static int embed_read(Running *running)
     DureError error;
     if (dure_session_start_embedding(running->session, &error)) return fail("%s", error.text);
     progress_share(&running->progress, "reading", 0, 1); // its clock starts
-    for (int advanced = 1; advanced;) {
-        if (dure_engine_step(running->engine, &advanced, &error)) return fail("%s", error.text);
-        if (interrupted()) return fail("interrupted");
-        for (DureEvent event; dure_session_next(running->session, &event);)
-            if (event.kind == DURE_EVENT_PROMPT) progress_share(&running->progress, "reading", event.done, event.total);
-    }
-    return EXIT_FINE;
+    return running_read(running, true);
 }
 
 static void embed_print(const float *vector, size_t n, int64_t tokens, bool as_json)

@@ -250,6 +250,19 @@ int running_open(Running *out, const Options *options)
     return code;
 }
 
+int running_read(Running *running, bool shown)
+{
+    DureError error;
+    for (int advanced = 1; advanced;) {
+        if (dure_engine_step(running->engine, &advanced, &error)) return fail("%s", error.text);
+        if (interrupted()) return fail("interrupted");
+        for (DureEvent event; dure_session_next(running->session, &event);)
+            if (shown && event.kind == DURE_EVENT_PROMPT)
+                progress_share(&running->progress, "reading", event.done, event.total);
+    }
+    return EXIT_FINE;
+}
+
 void running_close(Running *running)
 {
     if (running->session) dure_session_free(running->session);

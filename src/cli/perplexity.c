@@ -28,17 +28,6 @@ static void see_row(void *user, int64_t position, const float *logits, int64_t v
     score_add(&p->nll, log_sum_exp(logits, vocab) - (double)logits[id]);
 }
 
-static int read_window(Running *running)
-{
-    DureError error;
-    for (int advanced = 1; advanced;) {
-        if (dure_engine_step(running->engine, &advanced, &error)) return fail("%s", error.text);
-        if (interrupted()) return fail("interrupted");
-    }
-    for (DureEvent event; dure_session_next(running->session, &event);) continue;
-    return EXIT_FINE;
-}
-
 static int perplexity_read(Running *running, Perplexity *p, const ScoreWindows *how)
 {
     const DureWatch watch = { .logits = see_row, .user = p, .all_logits = 1 };
@@ -46,7 +35,7 @@ static int perplexity_read(Running *running, Perplexity *p, const ScoreWindows *
     dure_session_watch(running->session, &watch);
     for (int64_t scored = 0; !code && score_next(&p->window, p->text, how, scored); scored = p->window.end) {
         code = score_feed(running->session, p->text, &p->window);
-        if (!code) code = read_window(running);
+        if (!code) code = running_read(running, false);
         progress_share(&running->progress, "reading", p->window.end, p->text->n);
     }
     progress_clear(&running->progress);
