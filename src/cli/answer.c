@@ -120,7 +120,7 @@ int answer_news(Answer *out, Running *running, const AnswerHow *how, bool *news,
     return code;
 }
 
-static int tokens_count(const DureSession *session, size_t *n, DureError *error)
+int tokens_count(size_t *n, const DureSession *session, DureError *error)
 {
     DureIds ids;
     const int code = dure_session_tokens(session, &ids, error);
@@ -134,7 +134,7 @@ int answer_begin(Answer *out, Running *running, const AnswerHow *how, DureError 
 {
     *out = (Answer){ .calls = need(json_array()), .logprobs = need(json_array()) };
     bytes_put(&out->text, "", 0);
-    const int code = tokens_count(running->session, &out->seen, error);
+    const int code = tokens_count(&out->seen, running->session, error);
     return code ? code : dure_session_start(running->session, how->sampling, error);
 }
 

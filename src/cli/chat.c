@@ -84,7 +84,7 @@ static void talk_ask(Talk *talk, Bytes *text)
         return;
     }
     message_add(talk->messages, "user", text->at, text->n);
-    if (talk_answer(talk)) json_array_remove(talk->messages, json_array_size(talk->messages) - 1);
+    if (talk_answer(talk)) messages_cut(talk->messages, json_array_size(talk->messages) - 1);
 }
 
 static void talk_word(Talk *talk, char *line)

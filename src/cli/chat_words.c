@@ -28,8 +28,7 @@ static void act_reset(Talk *talk, const char *argument)
 {
     (void)argument;
     size_t keep = !strcmp(role_at(talk->messages, 0), "system");
-    while (json_array_size(talk->messages) > keep)
-        json_array_remove(talk->messages, json_array_size(talk->messages) - 1);
+    messages_cut(talk->messages, keep);
     DureError error;
     if (dure_session_reset(talk->running.session, &error)) {
         talk_fail(talk, error.text);
@@ -93,7 +92,7 @@ static void act_result(Talk *talk, const char *argument)
     if (call_waiting(talk->messages))
         talk_say(talk, "another call waits for its result");
     else if (talk_answer(talk))
-        json_array_remove(talk->messages, json_array_size(talk->messages) - 1);
+        messages_cut(talk->messages, json_array_size(talk->messages) - 1);
 }
 
 static void act_regen(Talk *talk, const char *argument)
@@ -106,7 +105,7 @@ static void act_regen(Talk *talk, const char *argument)
         return;
     }
     json_t *old = answered ? json_incref(json_array_get(talk->messages, n - 1)) : NULL;
-    if (old) json_array_remove(talk->messages, n - 1);
+    messages_cut(talk->messages, n - answered);
     talk->sampling.seed++;
     if (!(talk->sampling.temperature > 0)) talk_say(talk, "the temperature is 0: the answer will be the same");
     if (talk_answer(talk) && old && json_array_append(talk->messages, old)) need(NULL);
@@ -254,8 +253,7 @@ static void act_undo(Talk *talk, const char *argument)
         talk_fail(talk, "there is no message to take back");
         return;
     }
-    while (json_array_size(talk->messages) >= at)
-        json_array_remove(talk->messages, json_array_size(talk->messages) - 1);
+    messages_cut(talk->messages, at - 1);
     talk_say(talk, "the last message and its answer are forgotten");
 }
 

@@ -298,6 +298,7 @@ int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *
 int answer_begin(Answer *out, Running *running, const AnswerHow *how, DureError *error);
 int answer_news(Answer *out, Running *running, const AnswerHow *how, bool *news, DureError *error); // *news: set if any
 void answer_free(Answer *answer);
+int tokens_count(size_t *n, const DureSession *session, DureError *error);       // that it holds. Returns a DureCode
 void logprobs_add(json_t *list, const DureModel *model, const DureEvent *event); // logprobs.c
 void size_text(char out[16], int64_t bytes);                                     // "93.8 MiB"
 double rate(int64_t tokens, double seconds);

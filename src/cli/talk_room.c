@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+void messages_cut(json_t *messages, size_t n)
+{
+    for (size_t at = json_array_size(messages); at > n; at--) json_array_remove(messages, at - 1);
+}
+
 // Behind the messages that stay: the system's.
 static size_t first_turn(const json_t *messages)
 {
@@ -71,16 +76,13 @@ static bool turns_drop(Talk *talk, int64_t *left)
 // Of the messages as they are. *tokens: of the prompt, where it leaves no room for a reply; else 0.
 static int feed(const Talk *talk, int64_t *tokens, DureError *error)
 {
-    DureIds ids;
+    size_t fed;
     char *text = need(json_dumps(talk->messages, 0));
     int code = dure_session_feed_messages(talk->running.session, text, strlen(text), &talk->how, error);
     free(text);
     int64_t n = -1;
     if (code == DURE_LIMIT) n = prompt_tokens(talk, talk->messages);
-    if (!code && !(code = dure_session_tokens(talk->running.session, &ids, error))) {
-        n = (int64_t)ids.n;
-        dure_ids_free(&ids);
-    }
+    if (!code && !(code = tokens_count(&fed, talk->running.session, error))) n = (int64_t)fed;
     *tokens = n >= talk->running.plan.context ? n : 0;
     return code;
 }
