@@ -1,30 +1,5 @@
 // Configs become Recipes: what is read, what is refused, and that all faults are told at once.
-#include "model/model_internal.h"
-
-#include <setjmp.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-static Err recipe_of(Recipe **out, Arena *arena, const char *text)
-{
-    json_t *json = NULL;
-    Meta *meta = NULL;
-    Err e = json_parse(&json, str(text), JSON_COMMENTS, "config.json");
-    assert_int_equal(e.code, 0);
-    e = meta_from_json(&meta, arena, json, "config.json");
-    assert_int_equal(e.code, 0);
-    json_decref(json);
-    return recipe_from(out, arena, meta, NULL, NULL);
-}
-
-static Recipe *recipe_good(Arena *arena, const char *text)
-{
-    Recipe *r = NULL;
-    Err e = recipe_of(&r, arena, text);
-    if (e.code) fail_msg("%s", e.text);
-    return r;
-}
+#include "recipe_support.h"
 
 static void expect_fault(const char *text, const char *const *pieces)
 {
@@ -176,17 +151,6 @@ static void frequency_is(const Rope *rope, int j, double wanted)
     double got = (double)rope->frequency[j];
     if (!(got / wanted > 0.9999995 && got / wanted < 1.0000005))
         fail_msg("frequency %d is %.9g, not %.9g", j, got, wanted);
-}
-
-static Recipe *recipe_of_file(Arena *arena, const char *name)
-{
-    char path[1200];
-    Buf text = { 0 };
-    snprintf(path, sizeof path, "%s/model/configs/%s.json", DURE_TEST_DATA, name);
-    assert_int_equal(file_read(&text, path, 1 << 20).code, 0);
-    Recipe *r = recipe_good(arena, text.at);
-    buf_free(&text);
-    return r;
 }
 
 static void axk1_turns_by_the_published_frequencies(void **state)
