@@ -29,7 +29,7 @@ coverage: ## the unit and end-to-end suites, and what they reach: build/coverage
 format: ## clang-format over every C file
 	@tools/format
 
-check: ## formatting, forbidden calls, clang-tidy, both compilers with warnings as errors
+check: ## formatting, forbidden calls, Korean messages, clang-tidy, both compilers with warnings as errors
 	@tools/install-packages --test
 	@tools/check
 

@@ -1,18 +1,10 @@
 // Speed of encoding. Usage: bench_tokenizer TOKENIZER.json TEXT...
 // Prints one JSON line for each text file, one for all of them cut into lines, and one for each of two long pre-tokens. Every pass
 // has a tokenizer of its own, which has seen no text before.
+#include "bench/machine.h"
 #include "text/text.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 typedef struct Source {
     Str json;
@@ -25,14 +17,14 @@ static double pass(const Source *source, Str text, bool lines, size_t *count)
     Ids ids = { 0 };
     Tokenizer *t = NULL;
     Err e = tokenizer_from_json(&t, source->json, source->name);
-    double begin = now();
+    double begin = bench_seconds();
     for (size_t at = 0; at < text.n && !e.code;) {
         const char *end = lines ? memchr(text.at + at, '\n', text.n - at) : NULL;
         size_t n = end ? (size_t)(end - text.at) + 1 - at : text.n - at;
         e = tokenize(t, (Str){ text.at + at, n }, NULL, &ids);
         at += n;
     }
-    double seconds = now() - begin;
+    double seconds = bench_seconds() - begin;
     *count = ids.n;
     ids_free(&ids);
     tokenizer_free(t);
@@ -82,13 +74,13 @@ int main(int argc, char **argv)
     Buf json = { 0 };
     Tokenizer *t = NULL;
     Err e = file_read(&json, argv[1], 1u << 28);
-    double begin = now();
+    double begin = bench_seconds();
     if (!e.code) e = tokenizer_from_json(&t, buf_str(&json), argv[1]);
     tokenizer_free(t);
     Source source = { buf_str(&json), argv[1] };
     if (!e.code)
         printf("{\"bench\": \"tokenizer\", \"load\": \"%s\", \"bytes\": %zu, \"seconds\": %.6f}\n", argv[1], json.n,
-               now() - begin);
+               bench_seconds() - begin);
     for (int i = 2; i < argc && !e.code; i++) {
         Buf text = { 0 };
         e = file_read(&text, argv[i], 1u << 30);

@@ -2,13 +2,7 @@
 // input is a byte that says which family, and a list of edits, five bytes each: which file and whether to cut it there, where (three
 // bytes, modulo the file's size), the new byte. Edits are written into files that are kept between inputs, and undone afterwards.
 // The folders lie under TMPDIR.
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/base.h"
 
 #include "model_use.h"
 
@@ -43,23 +37,9 @@ static const char *const names[PIECES] = { "config.json",         "tokenizer.jso
                                            "chat_template.jinja", "generation_config.json", "model.safetensors" };
 static char folder[256];
 
-static void must(bool fine, const char *what)
-{
-    if (fine) return;
-    perror(what);
-    exit(2);
-}
-
 static void piece_restore(const Piece *piece)
 {
-    const int fd = open(piece->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    must(fd >= 0, piece->path);
-    for (size_t at = 0; at < piece->text.n;) {
-        const ssize_t n = write(fd, piece->text.at + at, piece->text.n - at);
-        must(n > 0, piece->path);
-        at += (size_t)n;
-    }
-    close(fd);
+    put_file(piece->path, piece->text.at, piece->text.n);
 }
 
 static void remove_folder(void)
@@ -91,9 +71,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
-    const char *under = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/dure-fuzz-XXXXXX", under ? under : "/tmp");
-    must(mkdtemp(folder) != NULL, folder);
+    make_folder(folder);
     for (size_t f = 0; f < COUNT(families); f++) family_write(&families[f], f);
     return atexit(remove_folder);
 }

@@ -1,13 +1,6 @@
 // A saved session with damage: loaded, and gone on with if it still can be. The input is a list of edits, four bytes each: where (three
 // bytes, modulo the file's size), the new byte; a last one that is shorter cuts the file. The file lies under TMPDIR.
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "base/base.h"
-
-#include "dure.h"
+#include "model_use.h"
 
 enum { EDIT_BYTES = 4, EDITS_MOST = 64 };
 
@@ -15,13 +8,6 @@ static char path[300];
 static Buf whole; // the undamaged file
 static DureModel *model;
 static DureEngine *engine;
-
-static void must(bool fine, const char *what)
-{
-    if (fine) return;
-    perror(what);
-    exit(2);
-}
 
 static void drop(void)
 {
@@ -31,32 +17,19 @@ static void drop(void)
     buf_free(&whole);
 }
 
-static void reply(DureSession *session)
-{
-    DureSampling sampling;
-    DureEvent event;
-    int advanced = 1;
-    dure_sampling_default(&sampling);
-    sampling.max_tokens = 2;
-    if (dure_session_start(session, &sampling, NULL)) return;
-    while (advanced && !dure_engine_step(engine, &advanced, NULL))
-        while (dure_session_next(session, &event)) continue;
-}
-
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
     static const int32_t ids[] = { 9, 8, 7, 6, 5 };
     const DureEngineOptions options = { .cpu = "scalar", .threads = 1, .context = 64, .chunk = 16, .page_tokens = 32 };
-    const char *under = getenv("TMPDIR");
     DureSession *session;
-    snprintf(path, sizeof path, "%s/dure-session-%ld.safetensors", under ? under : "/tmp", (long)getpid());
+    snprintf(path, sizeof path, "%s/dure-session-%ld.safetensors", files_under(), (long)getpid());
     must(!dure_model_open(&model, DURE_TEST_DATA "/golden/exaone_moe/launch_resaved", NULL, NULL), "model");
     must(!dure_engine_new(&engine, model, &options, NULL), "engine");
     must(!dure_session_new(&session, engine, NULL), "session");
     must(!dure_session_feed_tokens(session, ids, COUNT(ids), NULL), "tokens");
-    reply(session);
+    session_reply(engine, session);
     must(!dure_session_save(session, path, "[]", 2, NULL), path);
     must(!file_read(&whole, path, 1 << 24).code, path);
     dure_session_free(session);
@@ -78,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     DureSession *session = NULL;
     DureText messages = { 0 };
     if (!dure_session_load(&session, engine, path, &messages, NULL)) {
-        reply(session);
+        session_reply(engine, session);
         dure_session_free(session);
         dure_text_free(&messages);
     }

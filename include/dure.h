@@ -56,6 +56,12 @@ DURE_API void dure_ids_free(DureIds *ids);
 
 DURE_API const char *dure_version(void);
 
+/* The language of every sentence that the library makes in this process from now on: "ko", or "en" as at first; the name of a
+ * locale of theirs will do. DURE_UNSUPPORTED: it knows no such language, and nothing changed. */
+DURE_API int dure_language(const char *language);
+/* One of the library's or the program's English sentences or printf formats in that language; itself where there is none. */
+DURE_API const char *dure_message(const char *english) __attribute__((format_arg(1)));
+
 /* ---- Model ---- */
 
 typedef enum DureLogLevel { DURE_LOG_ERROR, DURE_LOG_WARNING, DURE_LOG_INFO, DURE_LOG_DEBUG } DureLogLevel;

@@ -43,6 +43,17 @@ void err_seen(const char *format, ...);
 #define err_memory(WHAT) ((Err){ .code = ERR_MEMORY })
 #endif
 
+// ---- Language ------------------------------------------------------------------------------------------------------
+
+#define N_(text) text // a key of the catalogue that is looked up where it is used
+
+// "ko" or "en", or the name of a locale of theirs (ko_KR.UTF-8), for all messages of the process from now on; English at first.
+// False: there is no such catalogue, and nothing changed.
+bool language_set(const char *language);
+// A sentence, a format or a part of one in the process's language; the same pointer where the catalogue has none. err, err_memory,
+// log_say and their kin call it for their formats.
+const char *tr(const char *english) __attribute__((format_arg(1)));
+
 // ---- Ledger: what memory is used for -------------------------------------------------------------------------------
 
 typedef enum LedgerKind { LEDGER_MAPPED, LEDGER_RESIDENT, LEDGER_KV, LEDGER_WORK, LEDGER_KINDS } LedgerKind;

@@ -23,7 +23,7 @@ Err(err)(ErrCode code, const char *format, ...)
     Err e = { .code = code };
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(e.text, sizeof e.text, format, args);
+    int n = vsnprintf(e.text, sizeof e.text, tr(format), args);
     va_end(args);
     if (n < 0) n = 0;
     make_printable(e.text, (size_t)n < sizeof e.text ? (size_t)n : sizeof e.text - 1);
@@ -32,7 +32,7 @@ Err(err)(ErrCode code, const char *format, ...)
 
 Err(err_memory)(const char *what)
 {
-    return err(ERR_MEMORY, "out of memory for %s", what);
+    return err(ERR_MEMORY, "out of memory for %s", tr(what));
 }
 
 void log_say(const Log *log, LogLevel level, const char *format, ...)
@@ -41,7 +41,7 @@ void log_say(const Log *log, LogLevel level, const char *format, ...)
     char text[1024];
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(text, sizeof text, format, args);
+    int n = vsnprintf(text, sizeof text, tr(format), args);
     va_end(args);
     if (n < 0) return;
     make_printable(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);

@@ -12,11 +12,11 @@
 static Err file_open(int *fd, size_t *bytes, const char *path)
 {
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe without a writer would hang otherwise
-    if (*fd < 0) return err(ERR_FILE, "%s: cannot be opened: %s", path, strerror(errno));
+    if (*fd < 0) return err(ERR_FILE, "%s: cannot be opened: %s", path, tr(strerror(errno)));
     struct stat info;
     Err e = OK;
     if (fstat(*fd, &info))
-        e = err(ERR_FILE, "%s: cannot be read: %s", path, strerror(errno));
+        e = err(ERR_FILE, "%s: cannot be read: %s", path, tr(strerror(errno)));
     else if (!S_ISREG(info.st_mode))
         e = err(ERR_FILE, "%s: is not a regular file", path);
     if (e.code)
@@ -37,7 +37,8 @@ Err file_map(File *out, const char *path)
     if (!e.code && bytes) {
         void *at = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         if (at == MAP_FAILED)
-            e = errno == ENOMEM ? err_memory(path) : err(ERR_FILE, "%s: cannot be mapped: %s", path, strerror(errno));
+            e = errno == ENOMEM ? err_memory(path)
+                                : err(ERR_FILE, "%s: cannot be mapped: %s", path, tr(strerror(errno)));
         else
             file.at = at;
     }
@@ -62,7 +63,7 @@ static Err read_all(Buf *out, int fd, const char *path, size_t limit)
     for (;;) {
         ssize_t n = read(fd, block, sizeof block);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return err(ERR_FILE, "%s: cannot be read: %s", path, strerror(errno));
+        if (n < 0) return err(ERR_FILE, "%s: cannot be read: %s", path, tr(strerror(errno)));
         if (n == 0) return OK;
         if (out->n + (size_t)n > limit) return err(ERR_LIMIT, "%s: is larger than the %zu bytes allowed", path, limit);
         buf_put(out, block, (size_t)n);
@@ -88,7 +89,7 @@ static Err write_all(int fd, const char *path, Str content)
     while (content.n) {
         ssize_t n = write(fd, content.at, content.n);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return err(ERR_FILE, "%s: cannot be written: %s", path, strerror(errno));
+        if (n < 0) return err(ERR_FILE, "%s: cannot be written: %s", path, tr(strerror(errno)));
         content.at += n;
         content.n -= (size_t)n;
     }
@@ -97,7 +98,7 @@ static Err write_all(int fd, const char *path, Str content)
 
 static Err write_fault(const char *path)
 {
-    return err(ERR_FILE, "%s: cannot be written: %s", path, strerror(errno));
+    return err(ERR_FILE, "%s: cannot be written: %s", path, tr(strerror(errno)));
 }
 
 static Err write_through(const char *path, int flags, const Str *parts, size_t count)

@@ -120,7 +120,7 @@ int answer_news(Answer *out, Running *running, const AnswerHow *how, bool *news,
     return code;
 }
 
-static int tokens_count(const DureSession *session, size_t *n, DureError *error)
+int tokens_count(size_t *n, const DureSession *session, DureError *error)
 {
     DureIds ids;
     const int code = dure_session_tokens(session, &ids, error);
@@ -134,7 +134,7 @@ int answer_begin(Answer *out, Running *running, const AnswerHow *how, DureError 
 {
     *out = (Answer){ .calls = need(json_array()), .logprobs = need(json_array()) };
     bytes_put(&out->text, "", 0);
-    const int code = tokens_count(running->session, &out->seen, error);
+    const int code = tokens_count(&out->seen, running->session, error);
     return code ? code : dure_session_start(running->session, how->sampling, error);
 }
 
@@ -154,7 +154,7 @@ int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *
         if (!code) code = answer_news(out, running, how, &news, error);
         if (!code && !advanced && !news) {
             code = error->code = DURE_INTERNAL;
-            snprintf(error->text, sizeof error->text, "the engine stopped before the answer's end");
+            snprintf(error->text, sizeof error->text, "%s", tr("the engine stopped before the answer's end"));
         }
     }
     progress_clear(&running->progress);
@@ -194,25 +194,19 @@ bool answer_filled(const Answer *answer, const DureSampling *sampling)
            (!sampling->max_tokens || answer->stats.reply_tokens < sampling->max_tokens);
 }
 
-void context_larger(char out[64], const Running *running)
+void context_larger(char out[128], const Running *running)
 {
-    DureText text;
-    DureError error;
-    json_int_t most = 0;
-    if (!dure_model_inspect(running->model, NULL, &text, &error)) {
-        json_t *object = json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL);
-        most = json_integer_value(json_object_get(json_object_get(object, "sizes"), "context"));
-        json_decref(object);
-        dure_text_free(&text);
-    }
+    json_t *account = model_account(running->model, NULL);
+    const json_int_t most = json_integer_value(json_object_get(json_object_get(account, "sizes"), "context"));
+    json_decref(account);
     out[0] = 0;
     if (most > running->plan.context)
-        snprintf(out, 64, "; a larger --context, up to %lld, holds more", (long long)most);
+        snprintf(out, 128, tr("; a larger --context, up to %lld, holds more"), (long long)most);
 }
 
 void context_remark(const Running *running, const DureStats *stats)
 {
-    char larger[64];
+    char larger[128];
     context_larger(larger, running);
     fail("the context is full, %lld of %lld tokens (prompt %lld, answer %lld), and the answer cut off%s",
          (long long)stats->prompt_tokens + stats->reply_tokens, (long long)running->plan.context,
@@ -248,20 +242,20 @@ void stats_print(const Running *running, const DureStats *stats)
     size_text(kv, plan->kv);
     size_text(work, plan->work);
     size_text(limit, plan->limit);
-    char drafts[80] = "";
+    char drafts[128] = "";
     if (stats->draft_tokens)
-        snprintf(drafts, sizeof drafts, "drafts  %lld tokens, %lld of them stood (%.0f %%)\n",
+        snprintf(drafts, sizeof drafts, tr("drafts  %lld tokens, %lld of them stood (%.0f %%)\n"),
                  (long long)stats->draft_tokens, (long long)stats->draft_accepted,
                  100.0 * (double)stats->draft_accepted / (double)stats->draft_tokens);
     const char *dim = colour(STDERR_FILENO, COLOUR_DIM), *plain = colour(STDERR_FILENO, COLOUR_NONE);
     fflush(stdout);
     fprintf(stderr,
-            "%sprompt  %lld tokens, %lld of them cached; %.2f s, %.1f tokens/s\n"
-            "answer  %lld tokens; %.2f s, %.1f tokens/s\n"
-            "%s"
-            "load    %.2f s\n"
-            "memory  weights mapped %s, resident %s, cache %s, work %s; limit %s\n"
-            "engine  cpu %s, %d threads, cache in %s, context %lld of which %lld used%s\n",
+            tr("%sprompt  %lld tokens, %lld of them cached; %.2f s, %.1f tokens/s\n"
+               "answer  %lld tokens; %.2f s, %.1f tokens/s\n"
+               "%s"
+               "load    %.2f s\n"
+               "memory  weights mapped %s, resident %s, cache %s, work %s; limit %s\n"
+               "engine  cpu %s, %d threads, cache in %s, context %lld of which %lld used%s\n"),
             dim, (long long)stats->prompt_tokens, (long long)stats->cached_tokens, stats->prompt_seconds,
             rate(computed, stats->prompt_seconds), (long long)stats->reply_tokens, stats->reply_seconds,
             rate(stats->reply_tokens, stats->reply_seconds), drafts, running->load_seconds, mapped, resident, kv, work,

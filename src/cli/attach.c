@@ -13,20 +13,10 @@ enum { ATTACH_MOST = 16 << 20 }; // bytes; far more than a context holds
 static int text_read(Bytes *out, const char *path)
 {
     struct stat about;
-    if (stat(path, &about)) return fail("%s: %s", path, strerror(errno));
+    if (stat(path, &about)) return fail("%s: %s", path, tr(strerror(errno)));
     if (S_ISDIR(about.st_mode)) return fail("%s is a folder; name the files in it that are meant", path);
-    FILE *file = fopen(path, "rb");
-    if (!file) return fail("%s: %s", path, strerror(errno));
-    bytes_put(out, "", 0);
-    errno = 0;
-    for (size_t got = 1; got && out->n <= ATTACH_MOST;) {
-        char part[65536];
-        got = fread(part, 1, sizeof part, file);
-        bytes_put(out, part, got);
-    }
-    const int fault = ferror(file) ? errno : 0;
-    fclose(file);
-    if (fault) return fail("%s: %s", path, strerror(fault));
+    const int code = bytes_read(out, path, ATTACH_MOST);
+    if (code) return code;
     if (out->n > ATTACH_MOST) return fail("%s has more than 16 MiB; give a part of it", path);
     if (memchr(out->at, 0, out->n)) return fail("%s holds zero bytes, so it is no text", path);
     return utf8_check(out->at, out->n, path);

@@ -84,8 +84,9 @@ static bool number_from(SamplingOptions *out, const char *key, const json_t *val
         if (json_is_null(value)) return true;
         if (numbers[i].whole ? !json_is_integer(value) || whole < 0 || whole > (json_int_t)1 << 53
                              : !json_is_number(value)) {
-            snprintf(error->text, sizeof error->text, "%s: must be %s", key,
-                     numbers[i].whole ? "a whole number from 0 to 2^53" : "a number");
+            snprintf(error->text, sizeof error->text,
+                     numbers[i].whole ? tr("%s: must be a whole number from 0 to 2^53") : tr("%s: must be a number"),
+                     key);
             return false;
         }
         if (numbers[i].whole)
@@ -96,7 +97,7 @@ static bool number_from(SamplingOptions *out, const char *key, const json_t *val
     }
     for (size_t i = 0; i < COUNT(others); i++)
         if (!strcmp(key, others[i])) return true;
-    snprintf(error->text, sizeof error->text, "%.100s: no field of a request", key);
+    snprintf(error->text, sizeof error->text, tr("%.100s: no field of a request"), key);
     return false;
 }
 
@@ -109,8 +110,8 @@ static bool stop_from(TextList *out, const json_t *stop, DureError *error)
     for (; out->n < n; out->n++) {
         const json_t *text = json_is_array(stop) ? json_array_get(stop, out->n) : stop;
         if (!json_string_length(text) || json_string_length(text) != strlen(json_string_value(text))) {
-            snprintf(error->text, sizeof error->text,
-                     "stop: must be a string or a list of strings, none of them empty");
+            snprintf(error->text, sizeof error->text, "%s",
+                     tr("stop: must be a string or a list of strings, none of them empty"));
             return false;
         }
         out->at[out->n] = json_string_value(text);
@@ -127,10 +128,10 @@ static bool kwargs_from(char **out, const Slot *slot, const json_t *asked, DureE
     const bool is_object = !own || json_is_null(own) || json_is_object(own);
     const bool is_text = !effort || json_is_null(effort) || json_is_string(effort);
     if (!is_object || !is_text || !json_is_object(all)) {
-        snprintf(error->text, sizeof error->text,
-                 !is_object ? "chat_template_kwargs: must be an object"
-                 : !is_text ? "reasoning_effort: must be a string"
-                            : "--kwargs: must be a JSON object");
+        snprintf(error->text, sizeof error->text, "%s",
+                 !is_object ? tr("chat_template_kwargs: must be an object")
+                 : !is_text ? tr("reasoning_effort: must be a string")
+                            : tr("--kwargs: must be a JSON object"));
         json_decref(all);
         return false;
     }
@@ -149,15 +150,15 @@ static bool request_read(Slot *slot, const json_t *asked, DureError *error)
         if (!number_from(&slot->options.sampling, key, value, error)) return false;
     const SamplingOptions *sampling = &slot->options.sampling;
     if (sampling->max_tokens && sampling->min_tokens > sampling->max_tokens) {
-        snprintf(error->text, sizeof error->text, "min_tokens: must be at most max_tokens");
+        snprintf(error->text, sizeof error->text, "%s", tr("min_tokens: must be at most max_tokens"));
         return false;
     }
     if (!json_is_array(json_object_get(asked, "messages"))) {
-        snprintf(error->text, sizeof error->text, "messages: must be a list of messages");
+        snprintf(error->text, sizeof error->text, "%s", tr("messages: must be a list of messages"));
         return false;
     }
     if (tools && !json_is_null(tools) && !json_is_array(tools)) {
-        snprintf(error->text, sizeof error->text, "tools: must be a list of tools");
+        snprintf(error->text, sizeof error->text, "%s", tr("tools: must be a list of tools"));
         return false;
     }
     if (json_array_size(tools)) slot->tools = need(json_dumps(tools, 0));
@@ -269,7 +270,7 @@ static int write_ready(Batch *b)
         char *line = need(json_dumps(r->told, 0));
         const bool failed = fprintf(b->out, "%s\n", line) < 0 || fflush(b->out);
         free(line);
-        if (failed) return fail("%s: %s", b->o->out, strerror(errno));
+        if (failed) return fail("%s: %s", b->o->out, tr(strerror(errno)));
         json_decref(r->told);
         r->told = NULL;
     }
@@ -335,8 +336,8 @@ static int request_line(Request *out, json_t *ids, const char *path, size_t numb
     else if (!good)
         code = fail("%s, line %zu: \"id\" must be a string or a whole number", path, number);
     else if (before)
-        code = fail("%s, line %zu: id %s stands in line %" JSON_INTEGER_FORMAT ", too", path, number, key,
-                    json_integer_value(before));
+        code = fail("%s, line %zu: id %s stands in line %lld, too", path, number, key,
+                    (long long)json_integer_value(before));
     else if (json_object_set_new(ids, key, json_integer((json_int_t)number)))
         need(NULL);
     free(key);
@@ -373,11 +374,9 @@ static int requests_read(Batch *b, const Bytes *text)
 // {"input", "model"} of this run.
 static int account(json_t **out, const Batch *b, const Bytes *text)
 {
-    DureText told;
     DureError error;
-    if (dure_model_inspect(b->running->model, NULL, &told, &error)) return fail("%s", error.text);
-    json_t *model = need(json_loadb(told.at, told.n, 0, NULL)); // the library writes JSON
-    dure_text_free(&told);
+    json_t *model = model_account(b->running->model, &error);
+    if (!model) return fail("%s", error.text);
     const XXH128_hash_t hash = XXH3_128bits(text->at, text->n);
     char hex[33];
     snprintf(hex, sizeof hex, "%016llx%016llx", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
@@ -403,7 +402,7 @@ static int resume(Batch *b)
         at = (size_t)(end - had.at) + 1;
     }
     bytes_free(&had);
-    if (!code && truncate(b->o->out, (off_t)at)) code = fail("%s: %s", b->o->out, strerror(errno));
+    if (!code && truncate(b->o->out, (off_t)at)) code = fail("%s: %s", b->o->out, tr(strerror(errno)));
     b->next = b->written = b->resumed;
     return code;
 }
@@ -413,38 +412,24 @@ static int same_account(const Batch *b, const json_t *now, const json_t *before)
     static const char *const what[] = { "input", "model" };
     for (size_t i = 0; i < COUNT(what); i++)
         if (!json_equal(json_object_get(now, what[i]), json_object_get(before, what[i])))
-            return fail("%s was begun with another %s than %s; remove %s and %s to begin anew", b->o->out,
-                        i ? "model" : "content of the batch", i ? b->o->common.model : b->o->batch, b->o->out,
-                        b->state);
+            return fail(
+                i ? N_("%s was begun with another model than %s; remove %s and %s to begin anew")
+                  : N_("%s was begun with another content of the batch than %s; remove %s and %s to begin anew"),
+                b->o->out, i ? b->o->common.model : b->o->batch, b->o->out, b->state);
     return EXIT_FINE;
-}
-
-// Beside its place and renamed: a run killed here leaves no half of it.
-static int state_write(const Batch *b, const json_t *account_now)
-{
-    Bytes beside = { 0 };
-    bytes_put(&beside, b->state, strlen(b->state));
-    bytes_put(&beside, ".new", strlen(".new"));
-    int code = EXIT_FINE;
-    if (json_dump_file(account_now, beside.at, 0) || rename(beside.at, b->state)) {
-        code = fail("%s: %s", b->state, strerror(errno));
-        unlink(beside.at);
-    }
-    bytes_free(&beside);
-    return code;
 }
 
 static int out_lock(Batch *b, bool begun)
 {
     b->out = fopen(b->o->out, "ab");
     if (!b->out) {
-        const int code = fail("%s: %s", b->o->out, strerror(errno));
+        const int code = fail("%s: %s", b->o->out, tr(strerror(errno)));
         if (!begun) unlink(b->state);
         return code;
     }
     if (!flock(fileno(b->out), LOCK_EX | LOCK_NB)) return EXIT_FINE;
     const int code = errno == EWOULDBLOCK ? fail("%s is being written by another run", b->o->out)
-                                          : fail("%s: cannot be locked: %s", b->o->out, strerror(errno));
+                                          : fail("%s: cannot be locked: %s", b->o->out, tr(strerror(errno)));
     fclose(b->out);
     b->out = NULL;
     return code;
@@ -458,7 +443,7 @@ static int out_open(Batch *b, const Bytes *text)
     int code = account(&now, b, text);
     if (!code && begun) code = input_json(&before, b->state);
     if (!code && begun) code = same_account(b, now, before);
-    if (!code && !begun) code = state_write(b, now);
+    if (!code && !begun) code = json_replace(b->state, now, 0);
     json_decref(now);
     json_decref(before);
     if (!code) code = out_lock(b, begun);
@@ -476,11 +461,11 @@ static void say_done(const Batch *b)
 {
     const double seconds = now_seconds() - b->began;
     if (b->o->common.quiet) return;
-    fprintf(stderr, "dure: %zu of %zu requests answered", b->written - b->errors, b->count);
-    if (b->errors) fprintf(stderr, ", %zu with an error in their line", b->errors);
-    if (b->resumed) fprintf(stderr, ", %zu of them earlier", b->resumed);
-    fprintf(stderr, "; %.1f s, %lld tokens read, %lld written, %.1f tokens/s\n", seconds, (long long)b->prompt_tokens,
-            (long long)b->reply_tokens, rate(b->prompt_tokens + b->reply_tokens, seconds));
+    fprintf(stderr, tr("dure: %zu of %zu requests answered"), b->written - b->errors, b->count);
+    if (b->errors) fprintf(stderr, tr(", %zu with an error in their line"), b->errors);
+    if (b->resumed) fprintf(stderr, tr(", %zu of them earlier"), b->resumed);
+    fprintf(stderr, tr("; %.1f s, %lld tokens read, %lld written, %.1f tokens/s\n"), seconds,
+            (long long)b->prompt_tokens, (long long)b->reply_tokens, rate(b->prompt_tokens + b->reply_tokens, seconds));
 }
 
 static int batch_answer(Batch *b, const Bytes *text)
@@ -501,13 +486,13 @@ static int batch_answer(Batch *b, const Bytes *text)
     interrupt_release();
     progress_clear(&b->running->progress);
     for (size_t i = 0; i < b->parallel; i++) slot_free(&b->slots[i]);
-    if (fclose(b->out) && !code) code = fail("%s: %s", b->o->out, strerror(errno));
+    if (fclose(b->out) && !code) code = fail("%s: %s", b->o->out, tr(strerror(errno)));
     if (code) return code;
     say_done(b);
     if (b->written == b->count) {
-        if (unlink(b->state)) return fail("%s: %s", b->state, strerror(errno));
+        if (unlink(b->state)) return fail("%s: %s", b->state, tr(strerror(errno)));
     } else if (stopped) {
-        fprintf(stderr, "dure: stopped; the same command goes on from here\n");
+        fputs(tr("dure: stopped; the same command goes on from here\n"), stderr);
         raise(SIGINT);
     }
     return EXIT_FINE;
@@ -521,8 +506,8 @@ int batch_run(const RunOptions *o)
     if (!code) code = requests_read(&b, &text);
     if (b.parallel > b.count && b.count) b.parallel = b.count;
     b.slots = need(calloc(b.parallel, sizeof *b.slots));
-    bytes_put(&state, o->out, strlen(o->out));
-    bytes_put(&state, ".state", strlen(".state"));
+    bytes_text(&state, o->out);
+    bytes_text(&state, ".state");
     b.state = state.at;
     Options options = o->common;
     options.sessions = (int64_t)b.parallel;

@@ -15,7 +15,7 @@ typedef struct ChatOptions {
 
 static const Option chat_own[] = {
     { "shift", 0, OPTION_FLAG, NULL,
-      "Where the context is full, drop the oldest turns until a quarter of it is free, and read the rest again.",
+      N_("Where the context is full, drop the oldest turns until a quarter of it is free, and read the rest again."),
       .offset = offsetof(ChatOptions, shift) },
     { 0 },
 };
@@ -31,12 +31,12 @@ const char *role_at(const json_t *messages, size_t i)
 int talk_fail(Talk *talk, const char *sentence)
 {
     talk->failed = true;
-    return fail("%s", sentence);
+    return fail("%s", tr(sentence));
 }
 
 void talk_say(const Talk *talk, const char *sentence)
 {
-    if (talk->terminal && !talk->options->quiet) fprintf(stderr, "(%s)\n", sentence);
+    if (talk->terminal && !talk->options->quiet) fprintf(stderr, "(%s)\n", tr(sentence));
 }
 
 static int answer_take(Talk *talk, DureParser *parser)
@@ -84,7 +84,7 @@ static void talk_ask(Talk *talk, Bytes *text)
         return;
     }
     message_add(talk->messages, "user", text->at, text->n);
-    if (talk_answer(talk)) json_array_remove(talk->messages, json_array_size(talk->messages) - 1);
+    if (talk_answer(talk)) messages_cut(talk->messages, json_array_size(talk->messages) - 1);
 }
 
 static void talk_word(Talk *talk, char *line)
@@ -200,8 +200,8 @@ static int chat(Options *options)
     if (options->system) system_set(talk.messages, options->system);
     talk.lines = line_open(talk.terminal);
     interrupt_catch();
-    char greeting[96];
-    snprintf(greeting, sizeof greeting, "a context of %lld tokens; /help tells what can be typed",
+    char greeting[160];
+    snprintf(greeting, sizeof greeting, tr("a context of %lld tokens; /help tells what can be typed"),
              (long long)talk.running.plan.context);
     talk_say(&talk, greeting);
     talk_loop(&talk);
@@ -220,14 +220,14 @@ static int chat(Options *options)
 const Command command_chat = {
     .name = "chat",
     .arguments = "MODEL",
-    .summary = "Talk with a model",
-    .about =
+    .summary = N_("Talk with a model"),
+    .about = N_(
         "Talks with a model, line by line. A line that ends in a backslash goes on in the next one; three quotation "
         "marks open a text of many lines, three more at the end of a line close it. A word @FILE, or @\"A FILE\" where "
         "the name has blanks, puts that file's text there, between lines of ``` of which the first names it; words "
         "that name no file stay, and @@ is a plain @. Ctrl-C ends an answer and keeps the talk; Ctrl-D ends it. Where "
         "standard input is no terminal, lines are read from it and answers alone are "
-        "printed.",
+        "printed."),
     .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_SYSTEM | USES_TEMPLATE | USES_REPLY | USES_STATS,
     .own = chat_own,
     .bytes = sizeof(ChatOptions),

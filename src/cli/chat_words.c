@@ -1,7 +1,6 @@
 // What may be typed in a chat beside messages.
 #include "talk.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +11,15 @@ static void act_help(Talk *talk, const char *argument)
     for (const ChatWord *w = chat_words; w->name; w++) {
         printf("%s%s%-*s", w->name, w->argument ? " " : "", (int)(15 - strlen(w->name) - (w->argument ? 1 : 0)),
                w->argument ? w->argument : "");
-        help_wrap(w->help, 15, 15);
+        help_wrap(tr(w->help), 15, 15);
     }
     printf("\n");
     help_wrap(
-        "A line that ends in a backslash goes on in the next one. Three quotation marks \"\"\" open a text of many "
-        "lines, three more at the end of a line close it. A line that begins with a blank is never a command. A word "
-        "@FILE, or @\"A FILE\", gives the file's text; @@ is a plain @. Ctrl-C ends an answer or clears the line, "
-        "Ctrl-D ends the talk.",
+        tr("A line that ends in a backslash goes on in the next one. Three quotation marks \"\"\" open a text of many "
+           "lines, three more at the end of a line close it. A line that begins with a blank is never a command. A "
+           "word "
+           "@FILE, or @\"A FILE\", gives the file's text; @@ is a plain @. Ctrl-C ends an answer or clears the line, "
+           "Ctrl-D ends the talk."),
         0, 0);
     out_write("", 0);
 }
@@ -28,14 +28,13 @@ static void act_reset(Talk *talk, const char *argument)
 {
     (void)argument;
     size_t keep = !strcmp(role_at(talk->messages, 0), "system");
-    while (json_array_size(talk->messages) > keep)
-        json_array_remove(talk->messages, json_array_size(talk->messages) - 1);
+    messages_cut(talk->messages, keep);
     DureError error;
     if (dure_session_reset(talk->running.session, &error)) {
         talk_fail(talk, error.text);
         return;
     }
-    talk_say(talk, keep ? "a new talk; the system message is kept" : "a new talk");
+    talk_say(talk, keep ? N_("a new talk; the system message is kept") : N_("a new talk"));
 }
 
 void system_set(json_t *messages, const char *text)
@@ -93,7 +92,7 @@ static void act_result(Talk *talk, const char *argument)
     if (call_waiting(talk->messages))
         talk_say(talk, "another call waits for its result");
     else if (talk_answer(talk))
-        json_array_remove(talk->messages, json_array_size(talk->messages) - 1);
+        messages_cut(talk->messages, json_array_size(talk->messages) - 1);
 }
 
 static void act_regen(Talk *talk, const char *argument)
@@ -106,7 +105,7 @@ static void act_regen(Talk *talk, const char *argument)
         return;
     }
     json_t *old = answered ? json_incref(json_array_get(talk->messages, n - 1)) : NULL;
-    if (old) json_array_remove(talk->messages, n - 1);
+    messages_cut(talk->messages, n - answered);
     talk->sampling.seed++;
     if (!(talk->sampling.temperature > 0)) talk_say(talk, "the temperature is 0: the answer will be the same");
     if (talk_answer(talk) && old && json_array_append(talk->messages, old)) need(NULL);
@@ -121,30 +120,14 @@ static json_t *talk_object(const Talk *talk)
     return object;
 }
 
-static bool is_session_file(const char *path)
-{
-    const size_t n = strlen(path), ending = strlen(".safetensors");
-    return n > ending && !strcmp(path + n - ending, ".safetensors");
-}
-
 static void save_messages(Talk *talk, const char *path)
 {
-    Bytes part = { 0 };
-    bytes_put(&part, path, strlen(path));
-    bytes_put(&part, ".part", 5);
     json_t *object = talk_object(talk);
-    errno = 0;
-    FILE *file = fopen(part.at, "wb");
-    bool fine = file && !json_dumpf(object, file, JSON_INDENT(2)) && fputc('\n', file) != EOF;
-    if (file && fclose(file)) fine = false;
-    if (!fine || rename(part.at, path)) {
+    if (json_replace(path, object, JSON_INDENT(2)))
         talk->failed = true;
-        fail("%s: %s", path, strerror(errno));
-        if (file) remove(part.at);
-    } else
+    else
         talk_say(talk, "saved");
     json_decref(object);
-    bytes_free(&part);
 }
 
 static void save_session(Talk *talk, const char *path)
@@ -167,7 +150,7 @@ static void act_save(Talk *talk, const char *argument)
         return;
     }
     char *path = path_expanded(argument);
-    if (is_session_file(path))
+    if (ends_in(path, ".safetensors"))
         save_session(talk, path);
     else
         save_messages(talk, path);
@@ -252,7 +235,7 @@ static void act_load(Talk *talk, const char *argument)
         return;
     }
     char *path = path_expanded(argument);
-    if (is_session_file(path))
+    if (ends_in(path, ".safetensors"))
         load_session(talk, path);
     else
         load_messages(talk, path);
@@ -270,8 +253,7 @@ static void act_undo(Talk *talk, const char *argument)
         talk_fail(talk, "there is no message to take back");
         return;
     }
-    while (json_array_size(talk->messages) >= at)
-        json_array_remove(talk->messages, json_array_size(talk->messages) - 1);
+    messages_cut(talk->messages, at - 1);
     talk_say(talk, "the last message and its answer are forgotten");
 }
 
@@ -367,19 +349,19 @@ static void act_quit(Talk *talk, const char *argument)
 }
 
 const ChatWord chat_words[] = {
-    { "/help", NULL, "Show this.", act_help },
-    { "/reset", NULL, "Start over; the system message is kept.", act_reset },
-    { "/system", "TEXT", "Set the system message; none removes it; without TEXT show it.", act_system },
-    { "/result", "TEXT", "Give TEXT as the result of a tool that the model called.", act_result },
-    { "/regen", NULL, "Answer the last message again.", act_regen },
-    { "/undo", NULL, "Take the last message back, and its answer.", act_undo },
-    { "/fork", "NAME", "Go on with a copy of the talk that is called NAME.", act_fork },
-    { "/switch", "NAME", "Go on with another talk; without NAME list them.", act_switch },
+    { "/help", NULL, N_("Show this."), act_help },
+    { "/reset", NULL, N_("Start over; the system message is kept."), act_reset },
+    { "/system", "TEXT", N_("Set the system message; none removes it; without TEXT show it."), act_system },
+    { "/result", "TEXT", N_("Give TEXT as the result of a tool that the model called."), act_result },
+    { "/regen", NULL, N_("Answer the last message again."), act_regen },
+    { "/undo", NULL, N_("Take the last message back, and its answer."), act_undo },
+    { "/fork", "NAME", N_("Go on with a copy of the talk that is called NAME."), act_fork },
+    { "/switch", "NAME", N_("Go on with another talk; without NAME list them."), act_switch },
     { "/save", "FILE",
-      "Write the talk to FILE as JSON; a name that ends in .safetensors keeps what the model has read, too.",
+      N_("Write the talk to FILE as JSON; a name that ends in .safetensors keeps what the model has read, too."),
       act_save },
-    { "/load", "FILE", "Go on with the talk in FILE, and with its tools if it has some.", act_load },
-    { "/stats", NULL, "Tell speed and memory of the last answer.", act_stats },
-    { "/quit", NULL, "End the talk.", act_quit },
+    { "/load", "FILE", N_("Go on with the talk in FILE, and with its tools if it has some."), act_load },
+    { "/stats", NULL, N_("Tell speed and memory of the last answer."), act_stats },
+    { "/quit", NULL, N_("End the talk."), act_quit },
     { 0 },
 };

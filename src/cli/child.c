@@ -116,7 +116,7 @@ int digest_begin(Digest *out, const char *program)
     const int fault = child_start(&out->child, (const char *const[]){ program, NULL });
     if (fault == ENOENT)
         return fail("there is no program %s, by which files are checked; install Debian's coreutils", program);
-    if (fault) return fail("%s: cannot be started: %s", program, strerror(fault));
+    if (fault) return fail("%s: cannot be started: %s", program, tr(strerror(fault)));
     return EXIT_FINE;
 }
 

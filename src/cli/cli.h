@@ -13,6 +13,15 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+#define N_(text) text // a key of the catalogue that is looked up where it is used
+
+// A sentence, a format or a part of one in the user's language. fail, usage, progress_say and their kin call it themselves.
+static inline const char *tr(const char *english) __attribute__((format_arg(1)));
+static inline const char *tr(const char *english)
+{
+    return dure_message(english);
+}
+
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 // ---- Options (options.c) -------------------------------------------------------------------------------------------
@@ -162,6 +171,8 @@ const char *colour(int fd, Colour which); // the escape sequence, "" where none 
 void out_write(const char *bytes, size_t n);  // to standard output, at once; a closed pipe ends the program quietly
 void out_answer(const char *bytes, size_t n); // the same for a model's text: no control characters reach a terminal
 int out_close(void);                          // flushes; exit code
+size_t text_columns(const char *text);        // on the screen, where Hangul is two wide; not bytes
+void text_padded(const char *text, size_t columns); // on standard output, with blanks behind it up to so many columns
 
 // Progress on standard error; silent unless it is a terminal and --quiet was not given.
 typedef struct Progress {
@@ -192,9 +203,14 @@ typedef struct Bytes {
     size_t n, capacity;
 } Bytes;
 void bytes_put(Bytes *bytes, const void *at, size_t n); // exits when memory ends
+void bytes_text(Bytes *bytes, const char *text);
 void bytes_printf(Bytes *bytes, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void bytes_free(Bytes *bytes);
-
+bool ends_in(const char *text, const char *ending);
+int bytes_read(Bytes *out, const char *path,
+               size_t most); // of a longer one, a little more than `most`. Exit code, told
+// Written beside and renamed, so that a run killed here leaves no half of it. Exit code, told.
+int json_replace(const char *path, const json_t *value, size_t flags);
 int input_read(Bytes *out, const char *path);   // "-": standard input. Exit code, told
 const char *input_name(const char *path);       // as messages call it: - is standard input
 int input_json(json_t **out, const char *path); // the same, parsed
@@ -210,6 +226,8 @@ char *path_expanded(const char *path);                                          
 int time_parse(int64_t *seconds, int32_t *utc_offset, const char *text);          // ISO 8601; NULL: now
 void table_show(const json_t *list); // of objects, as a table on standard output; inspect.c
 void out_ids(const DureIds *ids);    // one JSON array and a newline
+int out_json(json_t *value,
+             size_t flags); // and a newline. Takes the value; NULL, of what is not UTF-8: refused. Exit code, told
 
 // ---- Files within messages (attach.c) ------------------------------------------------------------------------------
 
@@ -224,6 +242,8 @@ int attach_words(Bytes *text);
 // A folder, a file, a name under DURE_MODELS, ORG/NAME there or in the Hugging Face cache; *path is malloc'ed. Exit code, told.
 int model_path(char **path, const char *name);
 int model_open(DureModel **out, const Options *options, bool text_only, Remarks *remarks);
+json_t *model_account(const DureModel *model,
+                      DureError *error); // what the library tells of it; NULL: it cannot, error says why
 
 // A model at work: one engine, one session.
 typedef struct Running {
@@ -237,6 +257,8 @@ typedef struct Running {
 } Running;
 DureEngineOptions engine_options(const Options *o, Progress *progress); // progress: of --check
 int running_open(Running *out, const Options *options);                 // its remarks wait to be shown
+int running_read(Running *running,
+                 bool shown); // all that was fed; `shown`: how far it is. Exit code, told; interrupted is one
 void running_close(Running *running);
 
 // ---- Answers (answer.c) --------------------------------------------------------------------------------------------
@@ -276,13 +298,14 @@ int answer_make(Answer *out, Running *running, const AnswerHow *how, DureError *
 int answer_begin(Answer *out, Running *running, const AnswerHow *how, DureError *error);
 int answer_news(Answer *out, Running *running, const AnswerHow *how, bool *news, DureError *error); // *news: set if any
 void answer_free(Answer *answer);
+int tokens_count(size_t *n, const DureSession *session, DureError *error);       // that it holds. Returns a DureCode
 void logprobs_add(json_t *list, const DureModel *model, const DureEvent *event); // logprobs.c
 void size_text(char out[16], int64_t bytes);                                     // "93.8 MiB"
 double rate(int64_t tokens, double seconds);
 void stats_print(const Running *running, const DureStats *stats);
 const char *reason_name(DureReason reason);
 bool answer_filled(const Answer *answer, const DureSampling *sampling); // the context ended it, not max_tokens
-void context_larger(char out[64], const Running *running); // "; a larger --context, up to 4096, holds more", or ""
+void context_larger(char out[128], const Running *running); // "; a larger --context, up to 4096, holds more", or ""
 void context_remark(const Running *running, const DureStats *stats); // that it ended the answer; on standard error
 
 // ---- Replies (reply.c) ---------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@
 
 static const Option compare_own[] = {
     { "stride", 0, OPTION_INT, "N",
-      "New tokens that each further window scores; the rest of the window goes before them. Default: half a window.",
+      N_("New tokens that each further window scores; the rest of the window goes before them. Default: half a "
+         "window."),
       .offset = offsetof(ScoreOptions, stride), 1, 1e9 },
     { 0 },
 };
@@ -30,14 +31,6 @@ static void keep_row(void *user, int64_t position, const float *logits, int64_t 
 {
     Comparison *c = user;
     memcpy(c->rows + position % c->chunk * vocab, logits, (size_t)vocab * sizeof *logits);
-}
-
-static int64_t largest_of(const float *x, int64_t n)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (x[i] > x[best]) best = i;
-    return best;
 }
 
 // KL(first || second) in nats.
@@ -115,28 +108,23 @@ static int compare_tell(const Comparison *c, const Options *options)
                                       "kl_error", error, "kl_median", rank_of(c, 0.5), "kl_99", rank_of(c, 0.99),
                                       "kl_most", rank_of(c, 1), "same_top", agree, "perplexity_first", one,
                                       "perplexity_second", two, "tokens", (json_int_t)c->divergence.n));
-        json_dumpf(told, stdout, JSON_REAL_PRECISION(12));
-        printf("\n");
-        json_decref(told);
-        return out_close();
+        return out_json(told, JSON_REAL_PRECISION(12));
     }
-    printf("KL divergence   %.6f +- %.6f nats, median %.6f, 99th percentile %.6f, most %.6f\n", mean, error,
+    printf(tr("KL divergence   %.6f +- %.6f nats, median %.6f, 99th percentile %.6f, most %.6f\n"), mean, error,
            rank_of(c, 0.5), rank_of(c, 0.99), rank_of(c, 1));
-    printf("same top token  %.3f %% of %lld\n", 100 * agree, (long long)c->divergence.n);
-    printf("perplexity      %.4f and %.4f\n", one, two);
+    printf(tr("same top token  %.3f %% of %lld\n"), 100 * agree, (long long)c->divergence.n);
+    printf(tr("perplexity      %.4f and %.4f\n"), one, two);
     return out_close();
 }
 
 // The vocabulary's size by a model's own account.
 static int vocab_of(int64_t *out, const DureModel *model)
 {
-    DureText text;
     DureError error;
-    if (dure_model_inspect(model, NULL, &text, &error)) return fail("%s", error.text);
-    json_t *told = json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL);
-    *out = json_integer_value(json_object_get(json_object_get(told, "sizes"), "vocab"));
-    json_decref(told);
-    dure_text_free(&text);
+    json_t *account = model_account(model, &error);
+    if (!account) return fail("%s", error.text);
+    *out = json_integer_value(json_object_get(json_object_get(account, "sizes"), "vocab"));
+    json_decref(account);
     return EXIT_FINE;
 }
 
@@ -195,12 +183,12 @@ static int compare(Options *options)
 const Command command_compare = {
     .name = "compare",
     .arguments = "MODEL MODEL",
-    .summary = "Measure how far two files of one model are apart",
-    .about = "Reads a text with both models and tells how far the second's probabilities are from the first's: the "
-             "Kullback-Leibler "
-             "divergence per token, how often both find the same token likeliest, and both perplexities. For a "
-             "quantised file "
-             "beside its original. The text is given by --file, --prompt or standard input.",
+    .summary = N_("Measure how far two files of one model are apart"),
+    .about = N_("Reads a text with both models and tells how far the second's probabilities are from the first's: the "
+                "Kullback-Leibler "
+                "divergence per token, how often both find the same token likeliest, and both perplexities. For a "
+                "quantised file "
+                "beside its original. The text is given by --file, --prompt or standard input."),
     .uses = USES_MODEL | USES_ENGINE | USES_PROMPT | USES_JSON,
     .own = compare_own,
     .bytes = sizeof(ScoreOptions),

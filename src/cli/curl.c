@@ -120,7 +120,7 @@ void fetch(Fetched *out, const Fetch *how)
     const int fault = child_start(&curl, (const char *const[]){ "curl", "--disable", "--config", "-", NULL });
     if (fault) {
         out->end = fault == ENOENT ? FETCH_ABSENT : FETCH_FAILED;
-        snprintf(out->message, sizeof out->message, "curl cannot be started: %s", strerror(fault));
+        snprintf(out->message, sizeof out->message, tr("curl cannot be started: %s"), tr(strerror(fault)));
         return;
     }
     config_put(&config, how);
@@ -140,7 +140,7 @@ void fetch(Fetched *out, const Fetch *how)
     bytes_free(&config);
     bytes_free(&said);
     if (out->end == FETCH_FAILED && !*out->message)
-        snprintf(out->message, sizeof out->message, "curl ended with %d", out->curl);
+        snprintf(out->message, sizeof out->message, tr("curl ended with %d"), out->curl);
 }
 
 bool fetch_transient(const Fetched *f)

@@ -7,7 +7,7 @@ typedef struct DetokenizeOptions {
 } DetokenizeOptions;
 
 static const Option detokenize_own[] = {
-    { "keep-special", 0, OPTION_FLAG, NULL, "Print special tokens too.",
+    { "keep-special", 0, OPTION_FLAG, NULL, N_("Print special tokens too."),
       .offset = offsetof(DetokenizeOptions, keep_special) },
     { 0 },
 };
@@ -41,10 +41,10 @@ static int detokenize(Options *options)
 const Command command_detokenize = {
     .name = "detokenize",
     .arguments = "MODEL [FILE]",
-    .summary = "Turn token ids into text",
-    .about =
+    .summary = N_("Turn token ids into text"),
+    .about = N_(
         "Reads one JSON array of token ids from FILE or standard input and prints their text and nothing else. Special "
-        "tokens are left out without --keep-special. Needs only the tokenizer's files.",
+        "tokens are left out without --keep-special. Needs only the tokenizer's files."),
     .uses = USES_MODEL,
     .own = detokenize_own,
     .bytes = sizeof(DetokenizeOptions),

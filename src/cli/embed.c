@@ -15,11 +15,12 @@ typedef struct EmbedOptions {
 static const char *const pooling_names[] = { "mean", "last", NULL }; // in the order of DurePooling
 
 static const Option embed_own[] = {
-    { "ids", 0, OPTION_FILE, "FILE", "Token ids, one JSON array; - is standard input. Instead of a text.",
+    { "ids", 0, OPTION_FILE, "FILE", N_("Token ids, one JSON array; - is standard input. Instead of a text."),
       .offset = offsetof(EmbedOptions, ids) },
-    { "pooling", 0, OPTION_CHOICE, "HOW", "mean: of all tokens, the default; last: the last token's.",
+    { "pooling", 0, OPTION_CHOICE, "HOW", N_("mean: of all tokens, the default; last: the last token's."),
       .offset = offsetof(EmbedOptions, pooling), .choices = pooling_names },
-    { "normalise", 0, OPTION_FLAG, NULL, "Bring the vector to length 1.", .offset = offsetof(EmbedOptions, normalise) },
+    { "normalise", 0, OPTION_FLAG, NULL, N_("Bring the vector to length 1."),
+      .offset = offsetof(EmbedOptions, normalise) },
     { 0 },
 };
 
@@ -28,13 +29,7 @@ static int embed_read(Running *running)
     DureError error;
     if (dure_session_start_embedding(running->session, &error)) return fail("%s", error.text);
     progress_share(&running->progress, "reading", 0, 1); // its clock starts
-    for (int advanced = 1; advanced;) {
-        if (dure_engine_step(running->engine, &advanced, &error)) return fail("%s", error.text);
-        if (interrupted()) return fail("interrupted");
-        for (DureEvent event; dure_session_next(running->session, &event);)
-            if (event.kind == DURE_EVENT_PROMPT) progress_share(&running->progress, "reading", event.done, event.total);
-    }
-    return EXIT_FINE;
+    return running_read(running, true);
 }
 
 static void embed_print(const float *vector, size_t n, int64_t tokens, bool as_json)
@@ -101,12 +96,12 @@ static int embed(Options *options)
 const Command command_embed = {
     .name = "embed",
     .arguments = "MODEL",
-    .summary = "Make a vector of a text",
+    .summary = N_("Make a vector of a text"),
     .about =
-        "Reads a text and prints one vector for it, of the hidden states behind the model's last norm: their mean, "
-        "or the last one's. One number a line; with --json \"embedding\" and the number of \"tokens\" that were "
-        "read. The text is given by --ids, --prompt, --file or standard input; it gets the beginning token that "
-        "the tokenizer gives it. With --ids no tokenizer is needed.",
+        N_("Reads a text and prints one vector for it, of the hidden states behind the model's last norm: their mean, "
+           "or the last one's. One number a line; with --json \"embedding\" and the number of \"tokens\" that were "
+           "read. The text is given by --ids, --prompt, --file or standard input; it gets the beginning token that "
+           "the tokenizer gives it. With --ids no tokenizer is needed."),
     .uses = USES_MODEL | USES_ENGINE | USES_PROMPT | USES_JSON,
     .own = embed_own,
     .bytes = sizeof(EmbedOptions),

@@ -20,18 +20,18 @@ static bool control_in(const char *text)
 
 const char *hub_name_fault(const char *name)
 {
-    if (!*name) return "is empty";
-    if (*name == '/') return "is an absolute path";
-    if (control_in(name)) return "holds a control character";
-    if (strlen(name) > 1024) return "is longer than 1024 bytes";
+    if (!*name) return N_("is empty");
+    if (*name == '/') return N_("is an absolute path");
+    if (control_in(name)) return N_("holds a control character");
+    if (strlen(name) > 1024) return N_("is longer than 1024 bytes");
     int parts = 0;
     for (const char *at = name;;) {
         const size_t n = strcspn(at, "/");
-        if (!n) return "has an empty part";
-        if ((n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.')) return "leaves its folder";
-        if (n > 255) return "has a part of more than 255 bytes";
-        if (n == 5 && at == name && !memcmp(at, ".pull", 5)) return "is kept for what pull itself writes";
-        if (++parts > PARTS_MOST) return "lies too deep";
+        if (!n) return N_("has an empty part");
+        if ((n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.')) return N_("leaves its folder");
+        if (n > 255) return N_("has a part of more than 255 bytes");
+        if (n == 5 && at == name && !memcmp(at, ".pull", 5)) return N_("is kept for what pull itself writes");
+        if (++parts > PARTS_MOST) return N_("lies too deep");
         if (!at[n]) return NULL;
         at += n + 1;
     }
@@ -93,7 +93,8 @@ static int row_read(HubFile *f, const json_t *row, const char *source)
     if (!f->name) return fail("%s: siblings[%zu].rfilename is no text", source, f->row);
     const char *fault = hub_name_fault(f->name);
     if (fault)
-        return fail("%s: siblings[%zu].rfilename \"%.200s\" %s; nothing was fetched", source, f->row, f->name, fault);
+        return fail("%s: siblings[%zu].rfilename \"%.200s\" %s; nothing was fetched", source, f->row, f->name,
+                    tr(fault));
     const json_t *lfs = json_object_get(row, "lfs"), *git = json_object_get(row, "blobId");
     if (json_is_null(lfs)) lfs = NULL;
     if (json_is_null(git)) git = NULL;
@@ -149,12 +150,6 @@ void hub_free(Hub *hub)
 }
 
 // ---- The choice ----------------------------------------------------------------------------------------------------
-
-static bool ends_in(const char *text, const char *ending)
-{
-    const size_t n = strlen(text), m = strlen(ending);
-    return n >= m && !strcmp(text + n - m, ending);
-}
 
 // As the hub's own tools have it: * also matches /, and a folder's name with / at its end means all in it.
 static bool matches(const TextList *patterns, const char *name)
@@ -226,8 +221,8 @@ int hub_choose(Hub *hub, const TextList *include, const TextList *exclude, const
         wanted += f->wanted;
     }
     if (!wanted)
-        return fail("%s: none of its %zu files is %s%s", repository, hub->n,
-                    include->n ? "chosen by --include and --exclude" : "safetensors, GGUF or what belongs to them",
-                    pickles ? "; pickles (.bin, .pt) are programs, and are never fetched" : "");
+        return fail(include->n ? N_("%s: none of its %zu files is chosen by --include and --exclude%s")
+                               : N_("%s: none of its %zu files is safetensors, GGUF or what belongs to them%s"),
+                    repository, hub->n, pickles ? tr("; pickles (.bin, .pt) are programs, and are never fetched") : "");
     return include->n ? EXIT_FINE : gguf_check(hub, repository);
 }

@@ -31,6 +31,11 @@ void bytes_put(Bytes *bytes, const void *at, size_t n)
     bytes->at[bytes->n] = 0;
 }
 
+void bytes_text(Bytes *bytes, const char *text)
+{
+    bytes_put(bytes, text, strlen(text));
+}
+
 void bytes_printf(Bytes *bytes, const char *format, ...)
 {
     char text[512];
@@ -47,11 +52,17 @@ void bytes_free(Bytes *bytes)
     *bytes = (Bytes){ 0 };
 }
 
+bool ends_in(const char *text, const char *ending)
+{
+    const size_t n = strlen(text), m = strlen(ending);
+    return n >= m && !strcmp(text + n - m, ending);
+}
+
 // ---- Files ---------------------------------------------------------------------------------------------------------
 
 const char *input_name(const char *path)
 {
-    return strcmp(path, "-") ? path : "standard input";
+    return strcmp(path, "-") ? path : tr("standard input");
 }
 
 char *path_expanded(const char *path)
@@ -59,31 +70,56 @@ char *path_expanded(const char *path)
     Bytes out = { 0 };
     const char *home = getenv("HOME");
     bool tilde = path[0] == '~' && path[1] == '/' && home;
-    if (tilde) bytes_put(&out, home, strlen(home));
-    bytes_put(&out, path + tilde, strlen(path + tilde));
+    if (tilde) bytes_text(&out, home);
+    bytes_text(&out, path + tilde);
     return out.at;
 }
 
-int input_read(Bytes *out, const char *path)
+// Closes it.
+static int stream_read(Bytes *out, FILE *file, const char *name, size_t most)
 {
-    FILE *file = strcmp(path, "-") ? fopen(path, "rb") : stdin;
-    if (!file) return fail("%s: %s", path, strerror(errno));
     Bytes bytes = { 0 };
+    if (!file) return fail("%s: %s", name, tr(strerror(errno)));
     bytes_put(&bytes, "", 0);
     errno = 0;
-    for (size_t got = 1; got;) {
+    for (size_t got = 1; got && bytes.n <= most;) {
         char part[65536];
         got = fread(part, 1, sizeof part, file);
         bytes_put(&bytes, part, got);
     }
-    int fault = ferror(file) ? errno : 0;
+    const int fault = ferror(file) ? errno : 0;
     if (file != stdin) fclose(file);
     if (fault) {
         bytes_free(&bytes);
-        return fail("%s: %s", input_name(path), strerror(fault));
+        return fail("%s: %s", name, tr(strerror(fault)));
     }
     *out = bytes;
     return EXIT_FINE;
+}
+
+int bytes_read(Bytes *out, const char *path, size_t most)
+{
+    return stream_read(out, fopen(path, "rb"), path, most);
+}
+
+int input_read(Bytes *out, const char *path)
+{
+    return strcmp(path, "-") ? bytes_read(out, path, SIZE_MAX) : stream_read(out, stdin, input_name(path), SIZE_MAX);
+}
+
+int json_replace(const char *path, const json_t *value, size_t flags)
+{
+    Bytes part = { 0 };
+    bytes_text(&part, path);
+    bytes_text(&part, ".part");
+    errno = 0;
+    FILE *file = fopen(part.at, "wb");
+    bool fine = file && !json_dumpf(value, file, flags) && fputc('\n', file) != EOF;
+    if (file && fclose(file)) fine = false;
+    const int code = fine && !rename(part.at, path) ? EXIT_FINE : fail("%s: %s", path, tr(strerror(errno)));
+    if (code && file) unlink(part.at);
+    bytes_free(&part);
+    return code;
 }
 
 int input_json(json_t **out, const char *path)
@@ -112,7 +148,7 @@ static int ids_from(DureIds *out, const json_t *array, const char *source)
         if (!json_is_integer(item) || id < 0 || id > INT32_MAX) {
             free(ids);
             if (!json_is_integer(item)) return fail("%s: element %zu is not a whole number", source, i);
-            return fail("%s: element %zu is %" JSON_INTEGER_FORMAT ", which is no token id", source, i, id);
+            return fail("%s: element %zu is %lld, which is no token id", source, i, (long long)id);
         }
         ids[i] = (int32_t)id;
     }
@@ -146,12 +182,24 @@ void out_ids(const DureIds *ids)
     bytes_free(&text);
 }
 
+int out_json(json_t *value, size_t flags)
+{
+    char *text = value ? json_dumps(value, flags) : NULL;
+    json_decref(value);
+    if (!text) return fail("the answer is not valid UTF-8 and cannot be given as JSON");
+    out_write(text, strlen(text));
+    out_write("\n", 1);
+    free(text);
+    return EXIT_FINE;
+}
+
 // ---- Prompts -------------------------------------------------------------------------------------------------------
 
 int utf8_check(const char *text, size_t n, const char *what)
 {
     json_t *asked = json_stringn(text, n); // refuses what is not UTF-8
-    if (!asked) return fail("%s is not valid UTF-8; convert it first, for example with iconv -f CP949 -t UTF-8", what);
+    if (!asked)
+        return fail("%s is not valid UTF-8; convert it first, for example with iconv -f CP949 -t UTF-8", tr(what));
     json_decref(asked);
     return EXIT_FINE;
 }
@@ -168,10 +216,10 @@ int input_prompt(Bytes *out, const Options *o, const char **source)
             return usage("give a prompt: as an argument, by --prompt, by --file or on standard input");
         path = "-";
     }
-    *source = text ? "the prompt" : input_name(path);
+    *source = text ? tr("the prompt") : input_name(path);
     if (path) return input_read(out, path);
     *out = (Bytes){ 0 };
-    bytes_put(out, text, strlen(text));
+    bytes_text(out, text);
     return EXIT_FINE;
 }
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <wchar.h>
 
 typedef struct InspectOptions {
     Options common;
@@ -14,7 +13,7 @@ typedef struct InspectOptions {
 } InspectOptions;
 
 static const Option inspect_own[] = {
-    { "tensors", 0, OPTION_FLAG, NULL, "List every tensor; of a config alone, those that its files would hold.",
+    { "tensors", 0, OPTION_FLAG, NULL, N_("List every tensor; of a config alone, those that its files would hold."),
       .offset = offsetof(InspectOptions, tensors) },
     { 0 },
 };
@@ -34,16 +33,20 @@ static void count_put(Bytes *out, json_int_t value) // 1234567 as 1,234,567
 // "12.018 GiB (12,903,776,256 bytes)"
 static void bytes_exactly(Bytes *out, json_int_t value)
 {
-    static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
+    static const char *const units[] = { "", "KiB", "MiB", "GiB", "TiB" };
     double scaled = (double)value;
     size_t unit = 0;
     while (scaled >= 1024 && unit + 1 < sizeof units / sizeof *units) {
         scaled /= 1024;
         unit++;
     }
-    if (unit) bytes_printf(out, "%.3f %s (", scaled, units[unit]);
-    count_put(out, value);
-    bytes_printf(out, " bytes%s", unit ? ")" : "");
+    Bytes exactly = { 0 };
+    count_put(&exactly, value);
+    if (unit)
+        bytes_printf(out, tr("%.3f %s (%s bytes)"), scaled, units[unit], exactly.at);
+    else
+        bytes_printf(out, tr("%s bytes"), exactly.at);
+    bytes_free(&exactly);
 }
 
 static void integer_put(Bytes *out, const char *key, json_int_t value)
@@ -51,16 +54,25 @@ static void integer_put(Bytes *out, const char *key, json_int_t value)
     if (strstr(key, "bytes")) {
         char size[16];
         size_text(size, value);
-        bytes_put(out, size, strlen(size));
+        bytes_text(out, size);
     } else if (!strncmp(key, "param", 5)) {
         count_put(out, value);
         if (value >= 1000000000)
-            bytes_printf(out, " (%.1f billion)", (double)value / 1e9);
+            bytes_printf(out, tr(" (%.1f billion)"), (double)value / 1e9);
         else if (value >= 1000000)
-            bytes_printf(out, " (%.1f million)", (double)value / 1e6);
+            bytes_printf(out, tr(" (%.1f million)"), (double)value / 1e6);
     } else {
         bytes_printf(out, "%" JSON_INTEGER_FORMAT, value);
     }
+}
+
+// Whether the library has named the key's values itself, in words.
+static bool is_word(const char *key)
+{
+    static const char *const keys[] = { "weights", "pairs", "scaling" };
+    for (size_t i = 0; i < COUNT(keys); i++)
+        if (!strcmp(key, keys[i])) return true;
+    return false;
 }
 
 static void text_put(Bytes *out, const char *text) // from a file: nothing that steers a terminal
@@ -75,7 +87,7 @@ static void value_put(Bytes *out, const char *key, const json_t *value)
     const char *name;
     switch (json_typeof(value)) {
     case JSON_STRING:
-        text_put(out, json_string_value(value));
+        text_put(out, is_word(key) ? tr(json_string_value(value)) : json_string_value(value));
         break;
     case JSON_INTEGER:
         integer_put(out, key, json_integer_value(value));
@@ -84,10 +96,10 @@ static void value_put(Bytes *out, const char *key, const json_t *value)
         bytes_printf(out, "%.10g", json_real_value(value));
         break;
     case JSON_TRUE:
-        bytes_put(out, "yes", 3);
+        bytes_put(out, tr("yes"), strlen(tr("yes")));
         break;
     case JSON_FALSE:
-        bytes_put(out, "no", 2);
+        bytes_put(out, tr("no"), strlen(tr("no")));
         break;
     case JSON_NULL:
         bytes_put(out, "-", 1);
@@ -111,20 +123,7 @@ static void value_put(Bytes *out, const char *key, const json_t *value)
 
 static void key_put(Bytes *out, const char *key) // kv_heads as "kv heads"
 {
-    for (; *key; key++) bytes_put(out, *key == '_' ? " " : key, 1);
-}
-
-// Columns on the screen, not bytes.
-static size_t width_of(const char *text)
-{
-    size_t width = 0;
-    mbstate_t state = { 0 };
-    wchar_t c;
-    for (size_t n; *text && (n = mbrtowc(&c, text, strlen(text), &state)) && n <= strlen(text); text += n) {
-        int columns = wcwidth(c);
-        width += columns > 0 ? (size_t)columns : 0;
-    }
-    return width;
+    for (key = tr(key); *key; key++) bytes_put(out, *key == '_' ? " " : key, 1);
 }
 
 // ---- Tables --------------------------------------------------------------------------------------------------------
@@ -176,8 +175,7 @@ static void table_fill(Table *t, const json_t *list)
 
 static void cell_print(const char *text, size_t width, bool last)
 {
-    printf("%s", text);
-    for (size_t n = width_of(text); !last && n < width + 2; n++) putchar(' ');
+    text_padded(text, last ? 0 : width + 2);
 }
 
 static void table_print(const Table *t)
@@ -189,14 +187,14 @@ static void table_print(const Table *t)
     Bytes *head = need(calloc(t->columns + 1, sizeof *head));
     for (size_t c = 0; c < t->columns; c++) {
         key_put(&head[c], t->column[c]);
-        width[c] = head[c].at ? width_of(head[c].at) : 0;
+        width[c] = head[c].at ? text_columns(head[c].at) : 0;
         for (size_t r = 0; r < t->rows; r++) {
             const char *text = t->cell[r * t->columns + c].at;
-            if (text && width_of(text) > width[c]) width[c] = width_of(text);
+            if (text && text_columns(text) > width[c]) width[c] = text_columns(text);
         }
     }
     printf("  ");
-    if (repeated) printf("times  ");
+    if (repeated) cell_print(tr("times"), 5, false);
     for (size_t c = 0; c < t->columns; c++) cell_print(head[c].at ? head[c].at : "", width[c], c + 1 == t->columns);
     printf("\n");
     for (size_t r = 0; r < t->rows; r++) {
@@ -256,7 +254,9 @@ static void line_print(const char *key, const json_t *value, int indent, int wid
         count_put(&text, json_integer_value(value));
     else
         value_put(&text, key, value);
-    printf("%*s%-*s %s\n", indent, "", width, name.at, text.at);
+    printf("%*s", indent, "");
+    text_padded(name.at, (size_t)width + 1);
+    printf("%s\n", text.at);
     bytes_free(&name);
     bytes_free(&text);
 }
@@ -281,9 +281,10 @@ static void letters_print(const char *name, const char *letters, const char *att
     const bool windows = strpbrk(attention, "wvuxyz") != NULL;
     bool gap = false;
     for (size_t i = 0; letters[i]; i++) {
-        if (i % PATTERN_LINE == 0)
-            printf("%s  %-13s ", i ? "\n" : "", i ? "" : name);
-        else if (gap || letters[i] == '+')
+        if (i % PATTERN_LINE == 0) {
+            printf("%s  ", i ? "\n" : "");
+            text_padded(i ? "" : tr(name), 14);
+        } else if (gap || letters[i] == '+')
             putchar(' ');
         putchar(letters[i]);
         gap = windows ? attention[i] >= 'A' && attention[i] <= 'Z' : (i + 1) % PATTERN_GROUP == 0;
@@ -298,11 +299,11 @@ static void pattern_print(const json_t *pattern)
     const char *letter;
     json_t *meaning;
     if (!attention || !feed_forward) return;
-    letters_print("attention", attention, attention);
-    letters_print("feed forward", feed_forward, attention);
+    letters_print(N_("attention"), attention, attention);
+    letters_print(N_("feed forward"), feed_forward, attention);
     json_object_foreach (json_object_get(pattern, "legend"), letter, meaning)
         printf("  %s  %s\n", letter, json_string_value(meaning));
-    if (strchr(attention, '+')) printf("  +  draft layers follow\n");
+    if (strchr(attention, '+')) fputs(tr("  +  draft layers follow\n"), stdout);
 }
 
 static bool is_section(const json_t *value)
@@ -317,7 +318,7 @@ static int widest_key(const json_t *object)
     json_t *value;
     size_t widest = 0;
     json_object_foreach ((json_t *)(uintptr_t)object, key, value)
-        if (strlen(key) > widest) widest = strlen(key);
+        if (text_columns(tr(key)) > widest) widest = text_columns(tr(key));
     return (int)widest;
 }
 
@@ -389,14 +390,14 @@ static int inspect(Options *options)
 const Command command_inspect = {
     .name = "inspect",
     .arguments = "MODEL",
-    .summary = "Tell what a model's files hold",
-    .about =
+    .summary = N_("Tell what a model's files hold"),
+    .about = N_(
         "Tells what a model's files hold: family, sizes, the layers as a picture, parameters, number formats, "
         "tokenizer, "
         "template; what the cache takes at a context, and what fits into memory; what was taken by default; and what "
         "is "
         "amiss. Works for models that cannot be run here and for a folder that holds only config.json, and takes no "
-        "memory for the weights.",
+        "memory for the weights."),
     .uses = USES_MODEL | USES_ENGINE | USES_JSON,
     .own = inspect_own,
     .bytes = sizeof(InspectOptions),

@@ -42,9 +42,9 @@ static char *history_path(void)
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
     Bytes path = { 0 };
     if (state && *state) {
-        bytes_put(&path, state, strlen(state));
+        bytes_text(&path, state);
     } else if (home && *home) {
-        bytes_put(&path, home, strlen(home));
+        bytes_text(&path, home);
         bytes_put(&path, "/.local/state", 13);
     } else {
         return NULL;

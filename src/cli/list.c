@@ -14,12 +14,6 @@ typedef struct Holds {
     bool safetensors, gguf, config, pulling; // pulling: not all of it is there yet
 } Holds;
 
-static bool ends_in(const char *text, const char *ending)
-{
-    const size_t n = strlen(text), m = strlen(ending);
-    return n > m && !strcmp(text + n - m, ending);
-}
-
 // What is not UTF-8 in a file's name becomes question marks.
 static json_t *text_json(const char *text)
 {
@@ -74,16 +68,10 @@ static bool holds_model(const Holds *holds)
 static json_t *family_of(const char *path)
 {
     DureModel *model = NULL;
-    DureText text;
-    json_t *family = NULL;
     shortened_catch(path);
     if (dure_model_open(&model, path, NULL, NULL)) return json_null();
-    if (!dure_model_inspect(model, NULL, &text, NULL)) {
-        json_t *all = json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL);
-        family = json_incref(json_object_get(all, "family"));
-        json_decref(all);
-        dure_text_free(&text);
-    }
+    json_t *account = model_account(model, NULL), *family = json_incref(json_object_get(account, "family"));
+    json_decref(account);
     dure_model_close(model);
     if (json_is_string(family)) return family;
     json_decref(family);
@@ -175,7 +163,7 @@ static int models_add(json_t *list)
             file_add(list, folder.at, entry->d_name, path.at, st.st_size);
     }
     if (dir) closedir(dir);
-    const int code = fault ? fail("%s: %s", folder.at, strerror(fault)) : EXIT_FINE;
+    const int code = fault ? fail("%s: %s", folder.at, tr(strerror(fault))) : EXIT_FINE;
     bytes_free(&folder);
     bytes_free(&path);
     return code;
@@ -234,11 +222,11 @@ static void list_print(const json_t *list)
     json_t *model, *rows = need(json_array());
     json_array_foreach (list, i, model) {
         const json_t *complete = json_object_get(model, "complete");
-        json_t *row =
-            need(json_pack("{s:O, s:O, s:O, s:O, s:s, s:O}", "name", json_object_get(model, "name"), "kind",
-                           json_object_get(model, "kind"), "family", json_object_get(model, "family"), "bytes",
-                           json_object_get(model, "bytes"), "state", json_is_true(complete) ? "whole" : "unfinished",
-                           "path", json_object_get(model, "path")));
+        json_t *row = need(json_pack("{s:O, s:O, s:O, s:O, s:s, s:O}", "name", json_object_get(model, "name"), "kind",
+                                     json_object_get(model, "kind"), "family", json_object_get(model, "family"),
+                                     "bytes", json_object_get(model, "bytes"), N_("state"),
+                                     json_is_true(complete) ? tr("whole") : tr("unfinished"), "path",
+                                     json_object_get(model, "path")));
         if (json_array_append_new(rows, row)) need(NULL);
     }
     table_show(rows);
@@ -248,20 +236,15 @@ static void list_print(const json_t *list)
 static int list(Options *options)
 {
     json_t *models = need(json_array());
-    const int code = models_add(models);
+    int code = models_add(models);
     if (!code) hub_add(models);
     models = sorted(models);
     if (!code && options->json) {
-        json_t *all = need(json_pack("{s:O}", "models", models));
-        char *text = need(json_dumps(all, JSON_INDENT(2)));
-        out_write(text, strlen(text));
-        out_write("\n", 1);
-        free(text);
-        json_decref(all);
+        code = out_json(need(json_pack("{s:O}", "models", models)), JSON_INDENT(2));
     } else if (!code && json_array_size(models)) {
         list_print(models);
     } else if (!code && !options->quiet) {
-        fprintf(stderr, "dure: there are no models yet; dure pull ORG/NAME fetches one\n");
+        fputs(tr("dure: there are no models yet; dure pull ORG/NAME fetches one\n"), stderr);
     }
     json_decref(models);
     return code;
@@ -270,10 +253,11 @@ static int list(Options *options)
 const Command command_list = {
     .name = "list",
     .arguments = "",
-    .summary = "List the models that are here",
-    .about = "Lists the models that can be named without a path: those under DURE_MODELS (default "
-             "~/.cache/dure/models), where dure pull puts them, and those in the Hugging Face cache, with their kind, "
-             "family, size on disk and place. A model that dure pull has not finished is called unfinished.",
+    .summary = N_("List the models that are here"),
+    .about =
+        N_("Lists the models that can be named without a path: those under DURE_MODELS (default "
+           "~/.cache/dure/models), where dure pull puts them, and those in the Hugging Face cache, with their kind, "
+           "family, size on disk and place. A model that dure pull has not finished is called unfinished."),
     .uses = USES_JSON,
     .bytes = sizeof(Options),
     .run = list,

@@ -1,5 +1,5 @@
 // dure logits: the numbers themselves, for comparing one program with another.
-#include "cli.h"
+#include "score.h"
 
 #include <errno.h>
 #include <math.h>
@@ -15,19 +15,20 @@ typedef struct LogitsOptions {
 } LogitsOptions;
 
 static const Option logits_own[] = {
-    { "ids", 0, OPTION_FILE, "FILE", "Token ids, one JSON array; - is standard input. Instead of a text.",
+    { "ids", 0, OPTION_FILE, "FILE", N_("Token ids, one JSON array; - is standard input. Instead of a text."),
       .offset = offsetof(LogitsOptions, ids) },
     { "out", 'o', OPTION_FILE, "FILE",
-      "Where to write: a name that ends in .safetensors or .json, or - for JSON on standard "
-      "output.",
+      N_("Where to write: a name that ends in .safetensors or .json, or - for JSON on standard "
+         "output."),
       .offset = offsetof(LogitsOptions, out) },
-    { "greedy", 0, OPTION_INT, "N", "Also N tokens that follow, the likeliest each time; end tokens are not obeyed.",
+    { "greedy", 0, OPTION_INT, "N",
+      N_("Also N tokens that follow, the likeliest each time; end tokens are not obeyed."),
       .offset = offsetof(LogitsOptions, greedy), 1, 1e9 },
-    { "last", 0, OPTION_FLAG, NULL, "Logits of the last position alone.", .offset = offsetof(LogitsOptions, last) },
-    { "trace", 0, OPTION_FLAG, NULL, "Also hidden states and router choices.",
+    { "last", 0, OPTION_FLAG, NULL, N_("Logits of the last position alone."), .offset = offsetof(LogitsOptions, last) },
+    { "trace", 0, OPTION_FLAG, NULL, N_("Also hidden states and router choices."),
       .offset = offsetof(LogitsOptions, trace) },
     { "mtp", 0, OPTION_FLAG, NULL,
-      "Also the draft layers' logits, \"mtp.logits\", and three drafts chained after the prompt, \"mtp.draft\".",
+      N_("Also the draft layers' logits, \"mtp.logits\", and three drafts chained after the prompt, \"mtp.draft\"."),
       .offset = offsetof(LogitsOptions, mtp) },
     { 0 },
 };
@@ -108,15 +109,12 @@ static void see_tensor(void *user, const char *name, const float *f, const int32
 static void see_draft(void *user, int64_t position, const float *logits, int64_t vocab)
 {
     Watched *w = user;
-    int64_t best = 0;
     if (w->drafts == DRAFTS || position != w->n - 1 + w->drafts) {
         if (position < w->n - 1 && !w->drafts) table_add(w, "mtp.logits", logits, NULL, 1, vocab);
         return;
     }
     if (!w->drafts) table_add(w, "mtp.logits", logits, NULL, 1, vocab);
-    for (int64_t i = 1; i < vocab; i++)
-        if (logits[i] > logits[best]) best = i;
-    w->draft[w->drafts++] = (int32_t)best;
+    w->draft[w->drafts++] = (int32_t)largest_of(logits, vocab);
 }
 
 static void watched_free(Watched *w)
@@ -166,7 +164,7 @@ static void json_rows(FILE *file, const Table *t)
 static int write_json(Watched *w, const DureIds *greedy, const char *path)
 {
     FILE *file = strcmp(path, "-") ? fopen(path, "wb") : stdout;
-    if (!file) return fail("%s: %s", path, strerror(errno));
+    if (!file) return fail("%s: %s", path, tr(strerror(errno)));
     for (size_t i = 0; i < w->count; i++) {
         fprintf(file, "%s\"%s\": [", i ? ",\n " : "{", w->table[i].name); // names of the library: nothing to escape
         json_rows(file, &w->table[i]);
@@ -184,7 +182,7 @@ static int write_json(Watched *w, const DureIds *greedy, const char *path)
     fputs("}\n", file);
     if (file == stdout) return out_close();
     bool failed = ferror(file);
-    if (fclose(file) || failed) return fail("%s: %s", path, strerror(errno));
+    if (fclose(file) || failed) return fail("%s: %s", path, tr(strerror(errno)));
     return EXIT_FINE;
 }
 
@@ -248,12 +246,6 @@ static int ids_of_text(DureIds *ids, const DureModel *model, const Bytes *text)
     return EXIT_FINE;
 }
 
-static bool ends_in(const char *text, const char *ending)
-{
-    size_t n = strlen(text), m = strlen(ending);
-    return n > m && !strcmp(text + n - m, ending);
-}
-
 static int logits(Options *options)
 {
     const LogitsOptions *o = (const LogitsOptions *)(const void *)options;
@@ -285,13 +277,13 @@ static int logits(Options *options)
 const Command command_logits = {
     .name = "logits",
     .arguments = "MODEL",
-    .summary = "Write a prompt's logits to a file",
-    .about =
+    .summary = N_("Write a prompt's logits to a file"),
+    .about = N_(
         "Computes the logits that follow each token of a prompt and writes them: \"logits\" [tokens, vocabulary], with "
         "--greedy \"greedy\" [N], with --trace also \"embed\", \"layer00\" and so on. The prompt is given by --ids, "
         "--prompt, --file or standard input; a text gets the beginning token that the tokenizer gives it. With --ids "
         "no "
-        "tokenizer is needed.",
+        "tokenizer is needed."),
     .uses = USES_MODEL | USES_ENGINE | USES_PROMPT,
     .own = logits_own,
     .bytes = sizeof(LogitsOptions),

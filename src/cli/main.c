@@ -88,7 +88,25 @@ static void locale_set(void)
 {
     setlocale(LC_CTYPE, "");
     if (strcmp(nl_langinfo(CODESET), "UTF-8")) setlocale(LC_CTYPE, "C.UTF-8");
-    setlocale(LC_MESSAGES, "");
+}
+
+static bool is_locale(const char *name, const char *language)
+{
+    const size_t n = strcspn(name, ".@");
+    return n == strlen(language) && !strncmp(name, language, n);
+}
+
+// By the variables as gettext reads them, but without asking whether the machine has that locale: containers have none.
+static void language_choose(void)
+{
+    static const char *const variables[] = { "LC_ALL", "LC_MESSAGES", "LANG" };
+    const char *locale = NULL, *list = getenv("LANGUAGE");
+    for (size_t i = 0; i < COUNT(variables) && (!locale || !*locale); i++) locale = getenv(variables[i]);
+    if (!locale || !*locale || is_locale(locale, "C") || is_locale(locale, "POSIX")) return;
+    for (const char *at = list && *list ? list : locale; *at; at += *at == ':') {
+        if (!dure_language(at)) return;
+        at += strcspn(at, ":");
+    }
 }
 
 // jansson loses a character without a word when a string cannot grow while it is parsed; so it never hears of it.
@@ -101,6 +119,7 @@ int main(int argc, char **argv)
 {
     json_set_alloc_funcs(json_memory, free);
     locale_set();
+    language_choose();
     setvbuf(stdout, need(malloc(BUFFER_BYTES)), _IOFBF,
             BUFFER_BYTES);    // stdio's own, when it gets none, loses characters
     signal(SIGPIPE, SIG_IGN); // writing to a closed pipe is an error that out_write takes as the end

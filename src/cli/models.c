@@ -28,12 +28,12 @@ static void cache_folder(Bytes *out, const char *behind)
 {
     const char *cache = set_variable("XDG_CACHE_HOME"), *home = set_variable("HOME");
     if (cache)
-        bytes_put(out, cache, strlen(cache));
+        bytes_text(out, cache);
     else {
-        bytes_put(out, home ? home : "", home ? strlen(home) : 0);
-        bytes_put(out, "/.cache", 7);
+        bytes_text(out, home ? home : "");
+        bytes_text(out, "/.cache");
     }
-    bytes_put(out, behind, strlen(behind));
+    bytes_text(out, behind);
 }
 
 void models_folder(Bytes *out)
@@ -53,8 +53,8 @@ static bool find_short(Bytes *out, const char *name)
         out->n = 0;
         models_folder(out);
         bytes_put(out, "/", 1);
-        bytes_put(out, name, strlen(name));
-        bytes_put(out, endings[i], strlen(endings[i]));
+        bytes_text(out, name);
+        bytes_text(out, endings[i]);
         if (exists(out->at)) return true;
     }
     return false;
@@ -64,9 +64,9 @@ void hub_folder(Bytes *out)
 {
     const char *hub = set_variable("HF_HUB_CACHE"), *home = set_variable("HF_HOME");
     if (hub)
-        bytes_put(out, hub, strlen(hub));
+        bytes_text(out, hub);
     else if (home) {
-        bytes_put(out, home, strlen(home));
+        bytes_text(out, home);
         bytes_put(out, "/hub", 4);
     } else
         cache_folder(out, "/huggingface/hub");
@@ -77,7 +77,7 @@ static bool find_main(Bytes *out, const char *repository)
 {
     char revision[65] = "";
     Bytes ref = { 0 };
-    bytes_put(&ref, repository, strlen(repository));
+    bytes_text(&ref, repository);
     bytes_put(&ref, "/refs/main", 10);
     FILE *file = fopen(ref.at, "rb");
     bytes_free(&ref);
@@ -88,7 +88,7 @@ static bool find_main(Bytes *out, const char *repository)
     revision[strcspn(revision, " \r\n")] = 0;
     if (!*revision || *revision == '.' || strchr(revision, '/')) return false;
     out->n = 0;
-    bytes_put(out, repository, strlen(repository));
+    bytes_text(out, repository);
     bytes_printf(out, "/snapshots/%s", revision);
     return exists(out->at);
 }
@@ -96,7 +96,7 @@ static bool find_main(Bytes *out, const char *repository)
 static bool find_newest(Bytes *out, const char *repository)
 {
     Bytes folder = { 0 };
-    bytes_put(&folder, repository, strlen(repository));
+    bytes_text(&folder, repository);
     bytes_put(&folder, "/snapshots", 10);
     DIR *dir = opendir(folder.at);
     struct timespec newest = { 0 };
@@ -106,7 +106,7 @@ static bool find_newest(Bytes *out, const char *repository)
         Bytes path = { 0 };
         bytes_put(&path, folder.at, folder.n);
         bytes_put(&path, "/", 1);
-        bytes_put(&path, entry->d_name, strlen(entry->d_name));
+        bytes_text(&path, entry->d_name);
         struct stat st;
         if (!stat(path.at, &st) && S_ISDIR(st.st_mode) &&
             (!found || st.st_mtim.tv_sec > newest.tv_sec ||
@@ -135,7 +135,7 @@ static bool find_hub(Bytes *out, const char *name, const char *slash)
     bytes_put(&repository, "/models--", 9);
     bytes_put(&repository, name, (size_t)(slash - name));
     bytes_put(&repository, "--", 2);
-    bytes_put(&repository, slash + 1, strlen(slash + 1));
+    bytes_text(&repository, slash + 1);
     bool found = hub_snapshot(out, repository.at);
     bytes_free(&repository);
     return found;
@@ -148,7 +148,7 @@ int model_path(char **path, const char *name)
     bool known = exists(name);
     int fault = errno;
     if (known)
-        bytes_put(&found, name, strlen(name));
+        bytes_text(&found, name);
     else if (*name && !slash)
         known = find_short(&found, name);
     else if (slash && slash != name && slash[1] && !strchr(slash + 1, '/'))
@@ -158,10 +158,10 @@ int model_path(char **path, const char *name)
         return EXIT_FINE;
     }
     bytes_free(&found);
-    if (fault != ENOENT && *name) return fail("%s: %s", name, strerror(fault));
+    if (fault != ENOENT && *name) return fail("%s: %s", name, tr(strerror(fault)));
     return fail(
         "\"%s\": no such file or folder, and no model of that name under DURE_MODELS or in the Hugging Face cache%s",
-        name, hub_repository(name) ? "; dure pull fetches one" : "");
+        name, hub_repository(name) ? tr("; dure pull fetches one") : "");
 }
 
 // ---- Opening -------------------------------------------------------------------------------------------------------
@@ -181,6 +181,15 @@ int model_open(DureModel **out, const Options *options, bool text_only, Remarks 
     }
     free(path);
     return code;
+}
+
+json_t *model_account(const DureModel *model, DureError *error)
+{
+    DureText text;
+    if (dure_model_inspect(model, NULL, &text, error)) return NULL;
+    json_t *account = need(json_loadb(text.at, text.n, JSON_ALLOW_NUL, NULL)); // the library writes JSON
+    dure_text_free(&text);
+    return account;
 }
 
 static void check_share(void *user, int64_t done, int64_t total)
@@ -239,6 +248,19 @@ int running_open(Running *out, const Options *options)
     progress_clear(&out->progress);
     if (code) running_close(out);
     return code;
+}
+
+int running_read(Running *running, bool shown)
+{
+    DureError error;
+    for (int advanced = 1; advanced;) {
+        if (dure_engine_step(running->engine, &advanced, &error)) return fail("%s", error.text);
+        if (interrupted()) return fail("interrupted");
+        for (DureEvent event; dure_session_next(running->session, &event);)
+            if (shown && event.kind == DURE_EVENT_PROMPT)
+                progress_share(&running->progress, "reading", event.done, event.total);
+    }
+    return EXIT_FINE;
 }
 
 void running_close(Running *running)

@@ -12,13 +12,13 @@ typedef struct ParseOptions {
 static const char *const open_names[] = { "start", "reasoning", "content", NULL }; // in the order of DureOpen
 
 static const Option parse_own[] = {
-    { "ids", 0, OPTION_FILE, "FILE", "Read the reply's token ids, one JSON array, from FILE; - is standard input.",
+    { "ids", 0, OPTION_FILE, "FILE", N_("Read the reply's token ids, one JSON array, from FILE; - is standard input."),
       .offset = offsetof(ParseOptions, ids) },
     { "open", 0, OPTION_CHOICE, "STATE",
-      "What the prompt left open: reasoning, content (reasoning was closed), or start, the default (neither).",
+      N_("What the prompt left open: reasoning, content (reasoning was closed), or start, the default (neither)."),
       .offset = offsetof(ParseOptions, open), .choices = open_names },
     { "tools", 0, OPTION_FILE, "FILE",
-      "The tools that were offered, a JSON array: where a form of reply leaves it open, they say what is a string.",
+      N_("The tools that were offered, a JSON array: where a form of reply leaves it open, they say what is a string."),
       .offset = offsetof(ParseOptions, tools) },
     { 0 },
 };
@@ -85,12 +85,13 @@ static int parse(Options *options)
 const Command command_parse = {
     .name = "parse",
     .arguments = "MODEL",
-    .summary = "Cut a model's reply into reasoning, answer and tool calls",
-    .about = "Reads what a model replied from standard input, or its token ids with --ids, and prints one JSON object: "
-             "\"message\" with \"content\", \"reasoning_content\" and \"tool_calls\" as OpenAI's API has them, "
-             "\"finish_reason\", and \"partial\", the text of a call that was cut off, or null. In ids a mark counts "
-             "where it "
-             "is the model's token; in text wherever it is spelled. Needs only the files of tokenizer and template.",
+    .summary = N_("Cut a model's reply into reasoning, answer and tool calls"),
+    .about =
+        N_("Reads what a model replied from standard input, or its token ids with --ids, and prints one JSON object: "
+           "\"message\" with \"content\", \"reasoning_content\" and \"tool_calls\" as OpenAI's API has them, "
+           "\"finish_reason\", and \"partial\", the text of a call that was cut off, or null. In ids a mark counts "
+           "where it "
+           "is the model's token; in text wherever it is spelled. Needs only the files of tokenizer and template."),
     .uses = USES_MODEL,
     .own = parse_own,
     .bytes = sizeof(ParseOptions),

@@ -7,7 +7,8 @@
 
 static const Option perplexity_own[] = {
     { "stride", 0, OPTION_INT, "N",
-      "New tokens that each further window scores; the rest of the window goes before them. Default: half a window.",
+      N_("New tokens that each further window scores; the rest of the window goes before them. Default: half a "
+         "window."),
       .offset = offsetof(ScoreOptions, stride), 1, 1e9 },
     { 0 },
 };
@@ -27,17 +28,6 @@ static void see_row(void *user, int64_t position, const float *logits, int64_t v
     score_add(&p->nll, log_sum_exp(logits, vocab) - (double)logits[id]);
 }
 
-static int read_window(Running *running)
-{
-    DureError error;
-    for (int advanced = 1; advanced;) {
-        if (dure_engine_step(running->engine, &advanced, &error)) return fail("%s", error.text);
-        if (interrupted()) return fail("interrupted");
-    }
-    for (DureEvent event; dure_session_next(running->session, &event);) continue;
-    return EXIT_FINE;
-}
-
 static int perplexity_read(Running *running, Perplexity *p, const ScoreWindows *how)
 {
     const DureWatch watch = { .logits = see_row, .user = p, .all_logits = 1 };
@@ -45,7 +35,7 @@ static int perplexity_read(Running *running, Perplexity *p, const ScoreWindows *
     dure_session_watch(running->session, &watch);
     for (int64_t scored = 0; !code && score_next(&p->window, p->text, how, scored); scored = p->window.end) {
         code = score_feed(running->session, p->text, &p->window);
-        if (!code) code = read_window(running);
+        if (!code) code = running_read(running, false);
         progress_share(&running->progress, "reading", p->window.end, p->text->n);
     }
     progress_clear(&running->progress);
@@ -58,17 +48,14 @@ static int perplexity_tell(const Perplexity *p, const ScoreWindows *how, const O
     const double bits = p->nll.sum / log(2) / (double)p->text->bytes;
     if (!isfinite(mean)) return fail("the model gives a token no probability at all: its logits are not finite");
     if (!options->json) {
-        printf("perplexity %.4f +- %.4f over %lld tokens, windows of %lld, %.4f bits per byte\n", value, value * error,
-               (long long)p->nll.n, (long long)how->length, bits);
+        printf(tr("perplexity %.4f +- %.4f over %lld tokens, windows of %lld, %.4f bits per byte\n"), value,
+               value * error, (long long)p->nll.n, (long long)how->length, bits);
         return out_close();
     }
     json_t *told = need(json_pack("{s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "perplexity", value, "error", value * error,
                                   "nll", mean, "bits_per_byte", bits, "tokens", (json_int_t)p->nll.n, "window",
                                   (json_int_t)how->length, "stride", (json_int_t)how->stride));
-    json_dumpf(told, stdout, JSON_REAL_PRECISION(12));
-    printf("\n");
-    json_decref(told);
-    return out_close();
+    return out_json(told, JSON_REAL_PRECISION(12));
 }
 
 static int perplexity(Options *options)
@@ -99,12 +86,13 @@ static int perplexity(Options *options)
 const Command command_perplexity = {
     .name = "perplexity",
     .arguments = "MODEL",
-    .summary = "Measure how well a model foretells a text",
-    .about = "Reads a text in windows and tells exp(mean negative log-probability) of its tokens, each given those "
-             "before it in its "
-             "window, with the standard error and the bits per byte. A window has --context tokens (2048, if the model "
-             "allows). "
-             "The text is given by --file, --prompt or standard input.",
+    .summary = N_("Measure how well a model foretells a text"),
+    .about =
+        N_("Reads a text in windows and tells exp(mean negative log-probability) of its tokens, each given those "
+           "before it in its "
+           "window, with the standard error and the bits per byte. A window has --context tokens (2048, if the model "
+           "allows). "
+           "The text is given by --file, --prompt or standard input."),
     .uses = USES_MODEL | USES_ENGINE | USES_PROMPT | USES_JSON,
     .own = perplexity_own,
     .bytes = sizeof(ScoreOptions),

@@ -20,19 +20,21 @@ typedef struct PullOptions {
 } PullOptions;
 
 static const Option pull_own[] = {
-    { "revision", 0, OPTION_TEXT, "REV", "Branch, tag or commit. Default: main.",
+    { "revision", 0, OPTION_TEXT, "REV", N_("Branch, tag or commit. Default: main."),
       .offset = offsetof(PullOptions, revision) },
-    { "mirror", 0, OPTION_TEXT, "URL", "Address of the hub. Default: $HF_ENDPOINT, else https://huggingface.co.",
+    { "mirror", 0, OPTION_TEXT, "URL", N_("Address of the hub. Default: $HF_ENDPOINT, else https://huggingface.co."),
       .offset = offsetof(PullOptions, mirror) },
     { "include", 0, OPTION_LIST, "PATTERN",
-      "Fetch the files whose names match, instead of what a model needs; * also stands for slashes. May be given many "
-      "times.",
+      N_("Fetch the files whose names match, instead of what a model needs; * also stands for slashes. May be given "
+         "many "
+         "times."),
       .offset = offsetof(PullOptions, include) },
-    { "exclude", 0, OPTION_LIST, "PATTERN", "Leave out the files whose names match. May be given many times.",
+    { "exclude", 0, OPTION_LIST, "PATTERN", N_("Leave out the files whose names match. May be given many times."),
       .offset = offsetof(PullOptions, exclude) },
-    { "to", 0, OPTION_FILE, "FOLDER", "Where the files go. Default: ORG/NAME under DURE_MODELS.",
+    { "to", 0, OPTION_FILE, "FOLDER", N_("Where the files go. Default: ORG/NAME under DURE_MODELS."),
       .offset = offsetof(PullOptions, to) },
-    { "dry-run", 0, OPTION_FLAG, NULL, "Only list what would be fetched.", .offset = offsetof(PullOptions, dry_run) },
+    { "dry-run", 0, OPTION_FLAG, NULL, N_("Only list what would be fetched."),
+      .offset = offsetof(PullOptions, dry_run) },
     { 0 },
 };
 
@@ -155,12 +157,12 @@ static int dry_run(const Pull *p, const char *folder)
         size_text(size, f->bytes);
         bytes_printf(&text, "%10s  ", size);
         bytes_text(&text, f->name);
-        bytes_text(&text, there ? "  (there)\n" : "\n");
+        bytes_text(&text, there ? tr("  (there)\n") : "\n");
         total += there ? 0 : f->bytes;
         files += !there;
     }
     size_text(size, total);
-    bytes_printf(&text, "%zu files, %s (%lld bytes) would be fetched to ", files, size, (long long)total);
+    bytes_printf(&text, tr("%zu files, %s (%lld bytes) would be fetched to "), files, size, (long long)total);
     bytes_text(&text, folder);
     bytes_text(&text, "\n");
     out_write(text.at, text.n);
@@ -210,7 +212,7 @@ static int space_check(const Pull *p)
     bytes_free(&part);
     struct statvfs disk;
     const char *folder = p->pulled.path.at;
-    if (statvfs(folder, &disk)) return fail("%s: %s", folder, strerror(errno));
+    if (statvfs(folder, &disk)) return fail("%s: %s", folder, tr(strerror(errno)));
     const unsigned long long room = (unsigned long long)disk.f_bavail * disk.f_frsize;
     if (needed <= 0 || (unsigned long long)needed <= room) return EXIT_FINE;
     char want[16], have[16];
@@ -317,15 +319,15 @@ static int pull(Options *options)
 const Command command_pull = {
     .name = "pull",
     .arguments = "ORG/NAME",
-    .summary = "Fetch a model from a hub",
-    .about =
+    .summary = N_("Fetch a model from a hub"),
+    .about = N_(
         "Fetches a model's repository from the Hugging Face hub, or a mirror of it, to where models are found by "
         "name, and prints the folder. Every file is checked by its size and hash before it gets its name. Ctrl-C or a "
         "cut connection loses nothing: the same command goes on from there, and one that has all only looks whether "
         "anything is new. It uses the program curl.\nWithout --include these are fetched: *.safetensors, *.json, "
         "*.jinja, tokenizer.model, and where there are no safetensors a *.gguf. Pickles (*.bin, *.pt) are programs "
         "that run when they are loaded; they are never fetched.\nFor a model whose terms must be accepted, do so on "
-        "its page and put a token of yours into HF_TOKEN.",
+        "its page and put a token of yours into HF_TOKEN."),
     .own = pull_own,
     .bytes = sizeof(PullOptions),
     .most_rest = 1,

@@ -8,11 +8,6 @@
 #include <string.h>
 #include <sys/types.h>
 
-static inline void bytes_text(Bytes *out, const char *text)
-{
-    bytes_put(out, text, strlen(text));
-}
-
 // ---- Child processes (child.c) -------------------------------------------------------------------------------------
 
 typedef struct Child {

@@ -25,7 +25,7 @@ static void progress_draw(Pull *p)
     if (!p->progress.on || now - p->shown < 0.2 || passed < 0.5 || p->total <= 0) return;
     p->shown = now;
     const double share = (double)p->done / (double)p->total, speed = (double)p->fresh / passed;
-    char bar[BAR + 1], done[16], total[16], each[16], left[32] = "", text[160];
+    char bar[BAR + 1], done[16], total[16], each[16], left[48] = "", text[160];
     for (int i = 0; i < BAR; i++) bar[i] = (double)i < share * BAR ? '#' : '.';
     bar[BAR] = 0;
     size_text(done, p->done);
@@ -33,9 +33,9 @@ static void progress_draw(Pull *p)
     size_text(each, (int64_t)speed);
     const double seconds = speed > 0 ? (double)(p->total - p->done) / speed : -1;
     if (seconds >= 0 && seconds < 360000)
-        snprintf(left, sizeof left, "  %d:%02d:%02d left", (int)(seconds / 3600), (int)(seconds / 60) % 60,
+        snprintf(left, sizeof left, tr("  %d:%02d:%02d left"), (int)(seconds / 3600), (int)(seconds / 60) % 60,
                  (int)seconds % 60);
-    snprintf(text, sizeof text, "%zu/%zu %s %2.0f%% %s of %s  %s/s%s", p->number, p->files, bar, share * 100, done,
+    snprintf(text, sizeof text, tr("%zu/%zu %s %2.0f%% %s of %s  %s/s%s"), p->number, p->files, bar, share * 100, done,
              total, each, left);
     progress_say(&p->progress, p->checking ? p->checking : text);
 }
@@ -75,7 +75,7 @@ static int hash_file(Pull *p, Digest *digest, int fd, int64_t n, const char *pat
         else if (got < 0 && errno == EINTR)
             continue;
         else if (got <= 0)
-            code = fail("%s: %s", path, got ? strerror(errno) : "was shortened while it was read");
+            code = fail("%s: %s", path, got ? tr(strerror(errno)) : tr("was shortened while it was read"));
         else if (!digest_put(digest, piece, (size_t)got))
             code = hash_broken(digest);
         else
@@ -97,13 +97,13 @@ int pull_check(Pull *p, HubFile *f, const char *path)
     char hex[65];
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     f->have = false;
-    if (fd < 0) return errno == ENOENT ? EXIT_FINE : fail("%s: %s", path, strerror(errno));
+    if (fd < 0) return errno == ENOENT ? EXIT_FINE : fail("%s: %s", path, tr(strerror(errno)));
     if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size != f->bytes) {
         close(fd);
         return EXIT_FINE;
     }
     Digest digest;
-    p->checking = "checking what is there ...";
+    p->checking = N_("checking what is there ...");
     int code = hash_begin(&digest, f);
     if (!code) code = hash_file(p, &digest, fd, f->bytes, path);
     if (!code) code = digest_end(&digest, hex) ? (interrupted() ? STOPPED : EXIT_FAILED) : EXIT_FINE;
@@ -160,7 +160,7 @@ static int part_empty(Part *part)
     digest_stop(&part->digest);
     part->pull->done -= part->at;
     part->at = 0;
-    if (ftruncate(part->fd, 0)) return fail("%s: %s", part->path.at, strerror(errno));
+    if (ftruncate(part->fd, 0)) return fail("%s: %s", part->path.at, tr(strerror(errno)));
     return hash_begin(&part->digest, part->file);
 }
 
@@ -169,14 +169,14 @@ static int part_open(Part *part)
     struct stat st;
     pulled_part(&part->path, &part->pull->pulled, part->file);
     part->fd = open(part->path.at, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
-    if (part->fd < 0 || fstat(part->fd, &st)) return fail("%s: %s", part->path.at, strerror(errno));
+    if (part->fd < 0 || fstat(part->fd, &st)) return fail("%s: %s", part->path.at, tr(strerror(errno)));
     if (!S_ISREG(st.st_mode)) return fail("%s: is no file, but what pull gathers belongs there", part->path.at);
     // Without a hash nobody knows of what file the bytes were.
     if (!*hash_wanted(part->file) || st.st_size > part->file->bytes) return part_empty(part);
     part->at = st.st_size;
     part->pull->done += part->at;
     int code = hash_begin(&part->digest, part->file);
-    part->pull->checking = "checking what an earlier run fetched ...";
+    part->pull->checking = N_("checking what an earlier run fetched ...");
     if (!code) code = hash_file(part->pull, &part->digest, part->fd, part->at, part->path.at);
     part->pull->checking = NULL;
     progress_clear(&part->pull->progress);
@@ -206,7 +206,7 @@ static int part_check(Part *part)
     part->digest.program = NULL;
     if (!*hash_wanted(f) || !strcmp(hex, hash_wanted(f))) return EXIT_FINE;
     fail("%s: its %s is %s and not %s as siblings[%zu].%s says; what was fetched is deleted, run it again", f->name,
-         *f->sha256 ? "SHA-256" : "git blob id", hex, hash_wanted(f), f->row, *f->sha256 ? "lfs.sha256" : "blobId");
+         *f->sha256 ? "SHA-256" : tr("git blob id"), hex, hash_wanted(f), f->row, *f->sha256 ? "lfs.sha256" : "blobId");
     return part_wrong(part);
 }
 
@@ -216,7 +216,8 @@ static int part_place(Part *part)
     Bytes path = { 0 };
     path_put(&path, p->pulled.path.at, part->file->name);
     int code = folders_make(path.at, false);
-    if (!code && (fsync(part->fd) || rename(part->path.at, path.at))) code = fail("%s: %s", path.at, strerror(errno));
+    if (!code && (fsync(part->fd) || rename(part->path.at, path.at)))
+        code = fail("%s: %s", path.at, tr(strerror(errno)));
     if (!code) pulled_note(&p->pulled, part->file, path.at);
     if (!code) code = pulled_write(&p->pulled);
     bytes_free(&path);
@@ -228,9 +229,10 @@ static int part_place(Part *part)
 int pull_refused(const Pull *p, const char *what, const Fetched *f)
 {
     if (f->status == 401 || f->status == 403) {
-        const char *token = !p->token                 ? "and set HF_TOKEN to a token of yours"
-                            : token_may_go(p->mirror) ? "and see that the token in HF_TOKEN is right and may read it"
-                                                      : "and use https: HF_TOKEN is not sent in the clear";
+        const char *token = !p->token ? tr("and set HF_TOKEN to a token of yours")
+                            : token_may_go(p->mirror)
+                                ? tr("and see that the token in HF_TOKEN is right and may read it")
+                                : tr("and use https: HF_TOKEN is not sent in the clear");
         return fail("%s: %s answers %d: the model may be gated or private, or there is none of that name; accept its "
                     "terms at %s/%s, %s",
                     what, p->mirror, f->status, p->mirror, p->repository, token);
@@ -250,7 +252,7 @@ static int part_ended(Part *part, const Fetched *got)
              f->name, (long long)f->bytes, f->row);
         return part_wrong(part);
     }
-    if (part->fault) return fail("%s: cannot be written: %s", part->path.at, strerror(part->fault));
+    if (part->fault) return fail("%s: cannot be written: %s", part->path.at, tr(strerror(part->fault)));
     if (got->end == FETCH_REFUSED) return hash_broken(&part->digest);
     if (got->status == 416) {
         fail("%s: the server has only %lld bytes of the %lld that siblings[%zu].size says; what was fetched is deleted",
@@ -264,7 +266,7 @@ static int part_ended(Part *part, const Fetched *got)
     size_text(have, part->at);
     size_text(whole, f->bytes);
     return fail("%s: %s; %s of %s are kept, and the same command goes on from there", f->name,
-                got->end == FETCH_DONE ? "the server ended it too early" : got->message, have, whole);
+                got->end == FETCH_DONE ? tr("the server ended it too early") : got->message, have, whole);
 }
 
 // Waits 1, 2, 4 ... seconds.

@@ -32,7 +32,7 @@ int folders_make(const char *path, bool last)
         bytes_put(&part, path, (size_t)(at - path));
         struct stat st;
         if (mkdir(part.at, 0777) && errno != EEXIST)
-            code = fail("%s: the folder cannot be made: %s", part.at, strerror(errno));
+            code = fail("%s: the folder cannot be made: %s", part.at, tr(strerror(errno)));
         else if (stat(part.at, &st) || !S_ISDIR(st.st_mode))
             code = fail("%s: is in the way: it is no folder", part.at);
     }
@@ -68,7 +68,7 @@ int pulled_write(const Pulled *p)
     bool fine = fd >= 0 && !json_dumpfd(p->record, fd, JSON_INDENT(1)) && !fsync(fd);
     if (fd >= 0) fine = !close(fd) && fine;
     fine = fine && !rename(fresh.at, path.at);
-    const int code = fine ? EXIT_FINE : fail("%s: cannot be written: %s", path.at, strerror(errno));
+    const int code = fine ? EXIT_FINE : fail("%s: cannot be written: %s", path.at, tr(strerror(errno)));
     bytes_free(&fresh);
     bytes_free(&path);
     return code;
@@ -81,7 +81,7 @@ static int lock_take(Pulled *p)
     int code = EXIT_FINE;
     p->lock = open(path.at, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (p->lock < 0)
-        code = fail("%s: cannot be opened: %s", path.at, strerror(errno));
+        code = fail("%s: cannot be opened: %s", path.at, tr(strerror(errno)));
     else if (flock(p->lock, LOCK_EX | LOCK_NB))
         code = fail("%s: another dure is at work on this model; wait for it or stop it", p->path.at);
     bytes_free(&path);
@@ -107,7 +107,8 @@ int pulled_open(Pulled *out, const char *folder, const char *repository)
     if (!out->record) out->record = record_new(repository);
     const char *owner = json_string_value(json_object_get(out->record, "repository"));
     if (!owner || strcmp(owner, repository))
-        return fail("%s: %s was pulled there; give another folder by --to", folder, owner ? owner : "something else");
+        return fail("%s: %s was pulled there; give another folder by --to", folder,
+                    owner ? owner : tr("something else"));
     json_object_set_new(out->record, "complete", json_false());
     return EXIT_FINE;
 }

@@ -17,7 +17,7 @@ typedef struct RmOptions {
 } RmOptions;
 
 static const Option rm_own[] = {
-    { "yes", 'y', OPTION_FLAG, NULL, "Do not ask.", .offset = offsetof(RmOptions, yes) },
+    { "yes", 'y', OPTION_FLAG, NULL, N_("Do not ask."), .offset = offsetof(RmOptions, yes) },
     { 0 },
 };
 
@@ -80,7 +80,7 @@ static int files_remove(int model, const json_t *files, const char *name)
     json_object_foreach ((json_t *)(uintptr_t)files, file, entry) {
         if (hub_name_fault(file)) return fail("%s: .pull/record.json lists \"%.200s\", which no pull has", name, file);
         if (unlink_at(model, file, 0) && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-            return fail("%s: %s: %s", name, file, strerror(errno));
+            return fail("%s: %s: %s", name, file, tr(strerror(errno)));
         folders_remove(model, file);
     }
     return EXIT_FINE;
@@ -139,7 +139,7 @@ static bool agreed(const char *name, int model, const json_t *files)
     size_t count = 0;
     char size[16], answer[16] = "";
     size_text(size, bytes_of(model, files, &count));
-    fprintf(stderr, "remove %s, %zu files, %s? [y/N] ", name, count, size);
+    fprintf(stderr, tr("remove %s, %zu files, %s? [y/N] "), name, count, size);
     fflush(stderr);
     return fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y');
 }
@@ -162,7 +162,7 @@ static int model_remove(int root, int model, const char *name, bool yes)
     if (!code) {
         own_remove(model);
         if (unlink_at(root, name, AT_REMOVEDIR))
-            fprintf(stderr, "dure: files in %s that pull did not put there are left\n", name);
+            fprintf(stderr, tr("dure: files in %s that pull did not put there are left\n"), name);
         else
             folders_remove(root, name); // ORG, if that was its last
     }
@@ -188,7 +188,7 @@ static int rm(Options *options)
     if (model < 0 && (errno == ELOOP || errno == ENOTDIR))
         code = fail("%s: the way there under %s is a link or no folder, and rm follows none", name, folder.at);
     else if (model < 0)
-        code = fail("%s: under %s: %s", name, folder.at, strerror(errno));
+        code = fail("%s: under %s: %s", name, folder.at, tr(strerror(errno)));
     else
         code = model_remove(root, model, name, o->yes);
     if (model >= 0) close(model);
@@ -201,10 +201,11 @@ static int rm(Options *options)
 const Command command_rm = {
     .name = "rm",
     .arguments = "ORG/NAME",
-    .summary = "Remove a model that pull fetched",
-    .about = "Removes a model that dure pull put under DURE_MODELS: the files that the pull fetched, and nothing else. "
-             "On a terminal it asks before; elsewhere it needs --yes. It follows no links, and leaves the Hugging Face "
-             "cache and every other folder alone.",
+    .summary = N_("Remove a model that pull fetched"),
+    .about =
+        N_("Removes a model that dure pull put under DURE_MODELS: the files that the pull fetched, and nothing else. "
+           "On a terminal it asks before; elsewhere it needs --yes. It follows no links, and leaves the Hugging Face "
+           "cache and every other folder alone."),
     .own = rm_own,
     .bytes = sizeof(RmOptions),
     .most_rest = 1,

@@ -11,11 +11,11 @@ typedef struct RenderOptions {
 } RenderOptions;
 
 static const Option render_own[] = {
-    { "ids", 0, OPTION_FLAG, NULL, "Print the prompt's token ids as one JSON array.",
+    { "ids", 0, OPTION_FLAG, NULL, N_("Print the prompt's token ids as one JSON array."),
       .offset = offsetof(RenderOptions, ids) },
-    { "tools", 0, OPTION_FILE, "FILE", "The tools offered, a JSON array. Default: those in the messages' file.",
+    { "tools", 0, OPTION_FILE, "FILE", N_("The tools offered, a JSON array. Default: those in the messages' file."),
       .offset = offsetof(RenderOptions, tools) },
-    { "no-generation-prompt", 0, OPTION_FLAG, NULL, "Do not open the assistant's turn.",
+    { "no-generation-prompt", 0, OPTION_FLAG, NULL, N_("Do not open the assistant's turn."),
       .offset = offsetof(RenderOptions, no_generation_prompt) },
     { 0 },
 };
@@ -78,14 +78,14 @@ static int render(Options *options)
 const Command command_render = {
     .name = "render",
     .arguments = "MODEL [FILE]",
-    .summary = "Turn messages into a prompt by the model's chat template",
-    .about =
+    .summary = N_("Turn messages into a prompt by the model's chat template"),
+    .about = N_(
         "Reads messages from FILE or standard input, an array as OpenAI's API has it or an object with \"messages\" "
         "and "
         "perhaps \"tools\", and prints the prompt that the model's chat template makes of them, to the byte and "
         "nothing "
         "else. With --ids it prints the prompt's token ids: what users wrote never becomes a special token. Needs only "
-        "the files of tokenizer and template.",
+        "the files of tokenizer and template."),
     .uses = USES_MODEL | USES_TEMPLATE,
     .own = render_own,
     .bytes = sizeof(RenderOptions),

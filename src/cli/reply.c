@@ -28,7 +28,7 @@ static void effort_remark(const DureModel *model, Remarks *remarks)
     }
     if (!code && text[0].n == text[1].n && !memcmp(text[0].at, text[1].at, text[0].n))
         remarks_take(remarks, DURE_LOG_WARNING,
-                     "this model's chat template does not ask for it; --effort has no effect");
+                     tr("this model's chat template does not ask for it; --effort has no effect"));
     for (int i = 0; i < 2; i++) dure_text_free(&text[i]);
 }
 

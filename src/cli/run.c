@@ -7,23 +7,24 @@
 
 static const Option run_own[] = {
     { "batch", 0, OPTION_FILE, "FILE",
-      "Answer many requests, each a JSON object in a line with an id, its messages, and if need be tools, max_tokens, "
-      "temperature, seed and others.",
+      N_("Answer many requests, each a JSON object in a line with an id, its messages, and if need be tools, "
+         "max_tokens, "
+         "temperature, seed and others."),
       .offset = offsetof(RunOptions, batch) },
     { "out", 'o', OPTION_FILE, "FILE",
-      "Where the answers of --batch go, in the same order: a line each with the id, and the message or an error. "
-      "The same command goes on behind what is there, if it was stopped.",
+      N_("Where the answers of --batch go, in the same order: a line each with the id, and the message or an error. "
+         "The same command goes on behind what is there, if it was stopped."),
       .offset = offsetof(RunOptions, out) },
-    { "parallel", 0, OPTION_INT, "N", "Requests of --batch that are answered at once. Default: 8.",
+    { "parallel", 0, OPTION_INT, "N", N_("Requests of --batch that are answered at once. Default: 8."),
       .offset = offsetof(RunOptions, common.sessions), 1, 256 },
     { "raw", 0, OPTION_FLAG, NULL,
-      "Continue the prompt as plain text: no template, no beginning token; special tokens written in it count.",
+      N_("Continue the prompt as plain text: no template, no beginning token; special tokens written in it count."),
       .offset = offsetof(RunOptions, raw) },
     { "attach", 0, OPTION_LIST, "FILE",
-      "Put FILE's text behind the prompt, between lines of ```. May be given many times.",
+      N_("Put FILE's text behind the prompt, between lines of ```. May be given many times."),
       .offset = offsetof(RunOptions, attach) },
     { "logprobs", 0, OPTION_INT, "N",
-      "With --json, tell the log-probability of each token of the answer, and of the N likeliest in its place.",
+      N_("With --json, tell the log-probability of each token of the answer, and of the N likeliest in its place."),
       .offset = offsetof(RunOptions, common.sampling.logprobs), 0, DURE_LOGPROBS_MOST },
     { 0 },
 };
@@ -85,13 +86,7 @@ static int answer_json(const Answer *answer, const Running *running, const Optio
     if (object && o->sampling.logprobs != NOT_GIVEN &&
         json_object_set_new(object, "logprobs", json_pack("{s:O}", "content", answer->logprobs)))
         need(NULL);
-    char *text = object ? json_dumps(object, JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(object);
-    if (!text) return fail("the answer is not valid UTF-8 and cannot be given as JSON");
-    out_write(text, strlen(text));
-    out_write("\n", 1);
-    free(text);
-    return EXIT_FINE;
+    return out_json(object, JSON_REAL_PRECISION(9));
 }
 
 static int answer(Running *running, const RunOptions *o, DureParser *parser)
@@ -186,14 +181,14 @@ static int run(Options *options)
 const Command command_run = {
     .name = "run",
     .arguments = "MODEL [PROMPT]",
-    .summary = "Answer one prompt",
-    .about =
+    .summary = N_("Answer one prompt"),
+    .about = N_(
         "Answers one prompt: the argument, --prompt, --file, or standard input. The answer goes to standard output as "
         "it comes. A newline at the end of a file or of standard input is not part of the prompt, but with --raw it "
         "is.\nWithout sampling options the model's own recommendation is followed; where it makes none, the likeliest "
         "token is taken each time. Ctrl-C ends the answer.\nWhat a model thinks before it answers is printed dim and "
         "first, on a terminal or with --reasoning show. A call of a tool is printed as one line: JSON, or for people "
-        "on a terminal name(key: value).",
+        "on a terminal name(key: value)."),
     .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_PROMPT | USES_SYSTEM | USES_TEMPLATE | USES_REPLY |
             USES_JSON | USES_STATS,
     .own = run_own,

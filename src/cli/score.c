@@ -94,6 +94,14 @@ int64_t score_target(const ScoreText *text, const ScoreWindow *w, int64_t positi
 
 // ---- Numbers -------------------------------------------------------------------------------------------------------
 
+int64_t largest_of(const float *logits, int64_t n)
+{
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (logits[i] > logits[best]) best = i;
+    return best;
+}
+
 double log_sum_exp(const float *logits, int64_t n)
 {
     float largest = -INFINITY;

@@ -37,6 +37,7 @@ bool score_next(ScoreWindow *w, const ScoreText *text, const ScoreWindows *how, 
 int score_feed(DureSession *session, const ScoreText *text, const ScoreWindow *w);
 int64_t score_target(const ScoreText *text, const ScoreWindow *w, int64_t position);
 
+int64_t largest_of(const float *logits, int64_t n); // its index; of equal ones the first
 double log_sum_exp(const float *logits, int64_t n);
 void score_add(Score *score, double value);
 double score_mean(const Score *score);

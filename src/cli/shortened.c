@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static char sentence[1200]; // a handler has no other way to reach the program
+static char sentence[1400]; // a handler has no other way to reach the program
 static size_t sentence_n;
 
 static void on_bus_error(int signal_number)
@@ -26,8 +26,8 @@ void shortened_catch(const char *path)
 {
     const int n =
         snprintf(sentence, sizeof sentence,
-                 "%sdure: %.1000s: a file of the model was shortened while it was in use, or could not be read; "
-                 "put it back whole and start again\n",
+                 tr("%sdure: %.1000s: a file of the model was shortened while it was in use, or could not be read; "
+                    "put it back whole and start again\n"),
                  isatty(STDERR_FILENO) ? "\n" : "", path); // a line of progress may be there
     sentence_n = n < 0 ? 0 : (size_t)n < sizeof sentence ? (size_t)n : sizeof sentence - 1;
     struct sigaction action = { .sa_handler = on_bus_error };

@@ -28,6 +28,7 @@ struct Talk {
     char *name; // of the running one, or NULL
 };
 
+void messages_cut(json_t *messages, size_t n); // to the first n
 const char *role_at(const json_t *messages, size_t i);
 int talk_fail(Talk *talk, const char *sentence);
 void talk_say(const Talk *talk, const char *sentence); // only for people; a pipe gets answers and nothing else

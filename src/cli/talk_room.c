@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+void messages_cut(json_t *messages, size_t n)
+{
+    for (size_t at = json_array_size(messages); at > n; at--) json_array_remove(messages, at - 1);
+}
+
 // Behind the messages that stay: the system's.
 static size_t first_turn(const json_t *messages)
 {
@@ -62,32 +67,29 @@ static bool turns_drop(Talk *talk, int64_t *left)
     }
     json_decref(talk->messages);
     talk->messages = rest;
-    char said[64] = "the first turn was dropped";
-    if (dropped > 1) snprintf(said, sizeof said, "the first %d turns were dropped", dropped);
-    talk_say(talk, said);
+    char said[96];
+    snprintf(said, sizeof said, tr("the first %d turns were dropped"), dropped);
+    talk_say(talk, dropped > 1 ? said : N_("the first turn was dropped"));
     return true;
 }
 
 // Of the messages as they are. *tokens: of the prompt, where it leaves no room for a reply; else 0.
 static int feed(const Talk *talk, int64_t *tokens, DureError *error)
 {
-    DureIds ids;
+    size_t fed;
     char *text = need(json_dumps(talk->messages, 0));
     int code = dure_session_feed_messages(talk->running.session, text, strlen(text), &talk->how, error);
     free(text);
     int64_t n = -1;
     if (code == DURE_LIMIT) n = prompt_tokens(talk, talk->messages);
-    if (!code && !(code = dure_session_tokens(talk->running.session, &ids, error))) {
-        n = (int64_t)ids.n;
-        dure_ids_free(&ids);
-    }
+    if (!code && !(code = tokens_count(&fed, talk->running.session, error))) n = (int64_t)fed;
     *tokens = n >= talk->running.plan.context ? n : 0;
     return code;
 }
 
 static int full_fail(Talk *talk, int64_t tokens)
 {
-    char larger[64];
+    char larger[128];
     context_larger(larger, &talk->running);
     talk->failed = true;
     if (talk->shift)
@@ -111,11 +113,11 @@ int talk_feed(Talk *talk)
 
 void talk_filled(Talk *talk, const DureStats *stats)
 {
-    char larger[64], said[256];
+    char larger[128], said[512];
     context_larger(larger, &talk->running);
-    snprintf(said, sizeof said, "the context is full, %lld of %lld tokens, and the answer cut off%s%s",
+    snprintf(said, sizeof said, tr("the context is full, %lld of %lld tokens, and the answer cut off%s%s"),
              (long long)stats->prompt_tokens + stats->reply_tokens, (long long)talk->running.plan.context,
-             talk->shift ? "" : "; /reset starts over, --shift drops the oldest turns", talk->shift ? "" : larger);
+             talk->shift ? "" : tr("; /reset starts over, --shift drops the oldest turns"), talk->shift ? "" : larger);
     if (talk->terminal)
         talk_say(talk, said);
     else if (!talk->options->quiet)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 // ---- Errors --------------------------------------------------------------------------------------------------------
 
@@ -15,7 +16,7 @@
 __attribute__((format(printf, 1, 0))) static void sentence_print(const char *format, va_list args)
 {
     char text[2048];
-    int n = vsnprintf(text, sizeof text, format, args);
+    int n = vsnprintf(text, sizeof text, tr(format), args);
     if (n < 0) text[0] = 0;
     for (char *at = text; *at; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7F) *at = '?';
@@ -70,7 +71,7 @@ const char *colour(int fd, Colour which)
 static int out_failed(void)
 {
     if (errno == EPIPE) exit(EXIT_FINE); // the reader has had enough
-    return fail("standard output: %s", strerror(errno));
+    return fail("standard output: %s", tr(strerror(errno)));
 }
 
 void out_write(const char *bytes, size_t n)
@@ -103,6 +104,24 @@ int out_close(void)
     return out_failed();
 }
 
+size_t text_columns(const char *text)
+{
+    size_t columns = 0;
+    mbstate_t state = { 0 };
+    wchar_t c;
+    for (size_t n; *text && (n = mbrtowc(&c, text, strlen(text), &state)) && n <= strlen(text); text += n) {
+        const int own = wcwidth(c);
+        columns += own > 0 ? (size_t)own : 0;
+    }
+    return columns;
+}
+
+void text_padded(const char *text, size_t columns)
+{
+    printf("%s", text);
+    for (size_t n = text_columns(text); n < columns; n++) putchar(' ');
+}
+
 // ---- Progress ------------------------------------------------------------------------------------------------------
 
 Progress progress_new(const Options *options)
@@ -113,7 +132,7 @@ Progress progress_new(const Options *options)
 void progress_say(Progress *progress, const char *what)
 {
     if (!progress->on) return;
-    fprintf(stderr, "\r\033[K%s%s%s", colour(STDERR_FILENO, COLOUR_DIM), what, colour(STDERR_FILENO, COLOUR_NONE));
+    fprintf(stderr, "\r\033[K%s%s%s", colour(STDERR_FILENO, COLOUR_DIM), tr(what), colour(STDERR_FILENO, COLOUR_NONE));
     fflush(stderr);
     progress->shown = true;
 }
@@ -130,8 +149,8 @@ void progress_share(Progress *progress, const char *what, int64_t done, int64_t 
     for (int i = 0; i < BAR; i++) bar[i] = (double)i < share * BAR ? '#' : '.';
     bar[BAR] = 0;
     double left = passed / share - passed;
-    snprintf(text, sizeof text, "%s %s %3.0f%%  %.0f of %.0f  %d:%02d left", what, bar, share * 100, (double)done,
-             (double)total, (int)(left / 60), (int)left % 60);
+    snprintf(text, sizeof text, tr("%s %s %3.0f%%  %.0f of %.0f  %d:%02d left"), tr(what), bar, share * 100,
+             (double)done, (double)total, (int)(left / 60), (int)left % 60);
     progress_say(progress, text);
 }
 

@@ -11,11 +11,12 @@ typedef struct TokenizeOptions {
 } TokenizeOptions;
 
 static const Option tokenize_own[] = {
-    { "ids", 0, OPTION_FLAG, NULL, "Print one JSON array of ids instead of a token a line.",
+    { "ids", 0, OPTION_FLAG, NULL, N_("Print one JSON array of ids instead of a token a line."),
       .offset = offsetof(TokenizeOptions, ids) },
-    { "no-special", 0, OPTION_FLAG, NULL, "Add no beginning or end token; special tokens written in the text count.",
+    { "no-special", 0, OPTION_FLAG, NULL,
+      N_("Add no beginning or end token; special tokens written in the text count."),
       .offset = offsetof(TokenizeOptions, no_special) },
-    { "plain", 0, OPTION_FLAG, NULL, "Nor recognise special tokens written in the text.",
+    { "plain", 0, OPTION_FLAG, NULL, N_("Nor recognise special tokens written in the text."),
       .offset = offsetof(TokenizeOptions, plain) },
     { 0 },
 };
@@ -93,11 +94,11 @@ static int tokenize(Options *options)
 const Command command_tokenize = {
     .name = "tokenize",
     .arguments = "MODEL",
-    .summary = "Turn text into tokens",
-    .about =
+    .summary = N_("Turn text into tokens"),
+    .about = N_(
         "Turns text from standard input, --prompt or --file into the model's tokens: one a line, its id and its text, "
         "or with --ids one JSON array. The text is taken to the byte, its last newline too. Needs only the "
-        "tokenizer's files.",
+        "tokenizer's files."),
     .uses = USES_MODEL | USES_PROMPT,
     .own = tokenize_own,
     .bytes = sizeof(TokenizeOptions),

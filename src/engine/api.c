@@ -60,3 +60,13 @@ const char *dure_version(void)
 {
     return DURE_VERSION;
 }
+
+int dure_language(const char *language)
+{
+    return language_set(language) ? DURE_OK : DURE_UNSUPPORTED;
+}
+
+const char *dure_message(const char *english)
+{
+    return tr(english);
+}

@@ -102,13 +102,13 @@ static Err scan_matrix(Fault *out, Scan *s, const Matrix *m, int64_t bytes)
 static Err fault_told(const Scan *s, const Stored *stored, int64_t slice, const Fault *fault)
 {
     char expert[48] = "";
-    if (stored->rank == 3) snprintf(expert, sizeof expert, ", expert %lld,", (long long)slice);
+    if (stored->rank == 3) snprintf(expert, sizeof expert, tr(", expert %lld,"), (long long)slice);
     return err(ERR_FORMAT,
                "%s: tensor %.*s%s holds %s in %s %lld; the file is damaged or was written so: download it "
                "again, or take another file of the model",
                s->checkpoint->files[stored->file].path, (int)(stored->name.n < 200 ? stored->name.n : 200),
-               stored->name.at, expert, isnan(fault->value) ? "NaN" : "an infinity",
-               stored->rank == 1 ? "element" : "row", (long long)(stored->rank == 1 ? fault->col : fault->row));
+               stored->name.at, expert, isnan(fault->value) ? "NaN" : tr("an infinity"),
+               stored->rank == 1 ? tr("element") : tr("row"), (long long)(stored->rank == 1 ? fault->col : fault->row));
 }
 
 // Whether it is a weight's scales that make it so: then these are told.

@@ -229,8 +229,8 @@ static void weights_load(DureModel *model)
     if (model->recipe_fault.code) return;
     for (int i = 0; i < model->recipe->end_count; i++) ends_add(model, model->recipe->end_ids[i]);
     if (!c->tensor_count) {
-        model->weights_fault =
-            err(ERR_FILE, "%s: holds no weights beside its config.json: expected " WEIGHTS_EXPECTED, model->path);
+        model->weights_fault = err(ERR_FILE, "%s: holds no weights beside its config.json: expected %s", model->path,
+                                   tr(WEIGHTS_EXPECTED));
         return;
     }
     model->weights_fault = weights_bind(&model->weights, &model->arena, model->recipe, c, &model->report, &model->log);

@@ -90,30 +90,33 @@ static char letter_for(JsonMaker *m, Kinds *kinds, const char *meaning)
 static void rope_words(char *out, size_t room, const Recipe *r, int rope)
 {
     if (rope == NO_ROPE)
-        snprintf(out, room, "no rope");
+        snprintf(out, room, "%s", tr("no rope"));
     else
-        snprintf(out, room, "rope %.10g", r->ropes[rope].theta);
+        snprintf(out, room, tr("rope %.10g"), r->ropes[rope].theta);
 }
 
 static void attention_words(char *out, size_t room, const Recipe *r, const LayerRecipe *layer)
 {
-    char rope[40], keys[60] = "all keys";
+    char rope[40], keys[60];
     rope_words(rope, sizeof rope, r, layer->rope);
-    if (layer->window) snprintf(keys, sizeof keys, "the last %lld keys", (long long)layer->window);
-    snprintf(out, room, "%s%s, %s", layer->attention == ATTENTION_MLA ? "latent, " : "", keys, rope);
+    if (layer->window)
+        snprintf(keys, sizeof keys, tr("the last %lld keys"), (long long)layer->window);
+    else
+        snprintf(keys, sizeof keys, "%s", tr("all keys"));
+    snprintf(out, room, "%s%s, %s", layer->attention == ATTENTION_MLA ? tr("latent, ") : "", keys, rope);
 }
 
 static void feed_forward_words(char *out, size_t room, const Recipe *r, const LayerRecipe *layer)
 {
     const Router *e = &r->router;
     char shared[60] = "", clamp[40] = "";
-    if (layer->clamp > 0) snprintf(clamp, sizeof clamp, ", clamped at %g", (double)layer->clamp);
-    if (e->shared_width) snprintf(shared, sizeof shared, " and a shared one %lld wide", (long long)e->shared_width);
+    if (layer->clamp > 0) snprintf(clamp, sizeof clamp, tr(", clamped at %g"), (double)layer->clamp);
+    if (e->shared_width) snprintf(shared, sizeof shared, tr(" and a shared one %lld wide"), (long long)e->shared_width);
     if (layer->ffn == FFN_MOE)
-        snprintf(out, room, "%lld of %lld experts %lld wide%s%s", (long long)e->top_k, (long long)e->experts,
+        snprintf(out, room, tr("%lld of %lld experts %lld wide%s%s"), (long long)e->top_k, (long long)e->experts,
                  (long long)e->expert_width, shared, clamp);
     else
-        snprintf(out, room, "dense, %lld wide%s", (long long)layer->ffn_width, clamp);
+        snprintf(out, room, tr("dense, %lld wide%s"), (long long)layer->ffn_width, clamp);
 }
 
 // "wwwG", "dMMM" and what the letters mean. Draft layers stand behind a '+'.
@@ -164,15 +167,15 @@ static json_t *layers_of(JsonMaker *m, const Recipe *r)
 static json_t *ropes_of(JsonMaker *m, const Recipe *r)
 {
     static const char *const scalings[] = {
-        [ROPE_PLAIN] = "none", [ROPE_LINEAR] = "linear",     [ROPE_LLAMA3] = "llama3",
-        [ROPE_YARN] = "yarn",  [ROPE_DIVISORS] = "divisors",
+        [ROPE_PLAIN] = N_("none"), [ROPE_LINEAR] = N_("linear"),     [ROPE_LLAMA3] = "llama3",
+        [ROPE_YARN] = "yarn",      [ROPE_DIVISORS] = N_("divisors"),
     };
     json_t *list = json_array();
     for (int i = 0; i < r->rope_count; i++) {
         json_t *o = json_object();
         json_put_real(m, o, "theta", r->ropes[i].theta);
         json_put_int(m, o, "width", r->ropes[i].d);
-        json_put_text(m, o, "pairs", r->ropes[i].pairing == ROPE_HALF ? "halves" : "neighbours");
+        json_put_text(m, o, "pairs", r->ropes[i].pairing == ROPE_HALF ? N_("halves") : N_("neighbours"));
         json_put_text(m, o, "scaling", scalings[r->ropes[i].scaling]);
         if (r->ropes[i].factor != 1.0) json_put_real(m, o, "factor", r->ropes[i].factor);
         if (r->ropes[i].amplitude != 1.0f) json_put_real(m, o, "amplitude", (double)r->ropes[i].amplitude);

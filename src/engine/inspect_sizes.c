@@ -64,7 +64,7 @@ static Err put_fits(JsonMaker *m, json_t *top, const DureModel *model, const Dur
     const Checkpoint *c = model->checkpoint;
     const ParameterCount count = recipe_parameters(model->recipe);
     const int64_t all = count.decoder + count.part[PART_DRAFT];
-    const char *name = "as stored";
+    const char *name = N_("as stored");
     int64_t bytes = c->tensor_count ? 0 : parts_of_32(all, bytes_of_32(model, &name));
     json_t *list = json_array();
     Err e = OK;

@@ -159,7 +159,7 @@ static void human(char out[32], int64_t bytes)
 
 Err plan_refuse(const DurePlan *plan, const Settings *settings, int64_t fits)
 {
-    char total[32], mapped[32], resident[32], kv[32], work[32], limit[32], remedy[160];
+    char total[32], mapped[32], resident[32], kv[32], work[32], limit[32], remedy[240];
     human(total, plan_total(plan));
     human(mapped, plan->mapped);
     human(resident, plan->resident);
@@ -167,9 +167,10 @@ Err plan_refuse(const DurePlan *plan, const Settings *settings, int64_t fits)
     human(work, plan->work);
     human(limit, plan->limit);
     if (fits)
-        snprintf(remedy, sizeof remedy, "a context of %lld would fit", (long long)fits);
+        snprintf(remedy, sizeof remedy, tr("a context of %lld would fit"), (long long)fits);
     else
-        snprintf(remedy, sizeof remedy, "no context would fit: take a smaller model or chunk, or allow more memory");
+        snprintf(remedy, sizeof remedy, "%s",
+                 tr("no context would fit: take a smaller model or chunk, or allow more memory"));
     return err(ERR_LIMIT,
                "%s would be needed (weights %s, resident %s, cache %s for %lld x %lld tokens, work %s), but %s may be "
                "used; %s",

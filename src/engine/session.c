@@ -175,7 +175,7 @@ static Err tokens_check(const DureSession *session, const int32_t *ids, size_t n
     return err(ERR_LIMIT,
                "the prompt has %zu tokens%s, but the context holds %lld; shorten it, or make the engine with a larger "
                "context (the model was made for %lld)",
-               before + n, before ? ", those before it included" : "", (long long)context,
+               before + n, before ? tr(", those before it included") : "", (long long)context,
                (long long)session->engine->model->recipe->context);
 }
 

@@ -45,7 +45,7 @@ static Err found_index(Found *found, Arena *arena)
 static Err scan(Buf *first, size_t *count, const char *folder, const char *suffix)
 {
     DIR *dir = opendir(folder);
-    if (!dir) return err(ERR_FILE, "%s: cannot be read: %s", folder, strerror(errno));
+    if (!dir) return err(ERR_FILE, "%s: cannot be read: %s", folder, tr(strerror(errno)));
     const struct dirent *entry;
     while ((entry = readdir(dir))) {
         if (!str_ends(str(entry->d_name), suffix) || entry->d_name[0] == '.') continue;
@@ -111,7 +111,7 @@ static Err find_weights(Found *found, Arena *arena, const char *folder)
     Err e = find_in_folder(found, arena, folder);
     if (!e.code && !found->count) e = folder_has(&config, folder, "config.json");
     if (!e.code && !found->count && !config)
-        e = err(ERR_FILE, "%s: holds no model: expected config.json and " WEIGHTS_EXPECTED, folder);
+        e = err(ERR_FILE, "%s: holds no model: expected config.json and %s", folder, tr(WEIGHTS_EXPECTED));
     return e;
 }
 

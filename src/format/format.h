@@ -46,7 +46,7 @@ typedef enum CheckpointParts {
 // what was expected. In a folder: model.safetensors.index.json's shards, else model.safetensors, else a single *.safetensors, else
 // a single *.gguf. A folder that holds only config.json opens without tensors. Mapped bytes are counted in `ledger` (may be NULL).
 #define WEIGHTS_EXPECTED                                                                                               \
-    "model.safetensors.index.json with its shards, model.safetensors, one *.safetensors or one *.gguf"
+    N_("model.safetensors.index.json with its shards, model.safetensors, one *.safetensors or one *.gguf")
 Err checkpoint_open(Checkpoint **out, const char *path, CheckpointParts parts, Ledger *ledger, const Log *log);
 void checkpoint_close(Checkpoint *checkpoint);
 const Stored *checkpoint_find(const Checkpoint *checkpoint, Str name); // NULL: absent

@@ -44,7 +44,7 @@ typedef struct Reader {
 
 // ---- Pieces --------------------------------------------------------------------------------------------------------
 
-// `what` and `name` say in an error what was being read: "the value of key" "general.name".
+// `what` and `name`, if there is one, say in an error what was being read: "the value of key" "general.name".
 typedef struct Part {
     const char *what;
     Str name;
@@ -53,8 +53,8 @@ typedef struct Part {
 static Err cut_off(const Reader *r, Part part)
 {
     return err(ERR_FORMAT,
-               "%s: the file ends (at byte %zu) within %s %.*s; it is cut off or damaged, download it again",
-               r->file->path, r->file->bytes, part.what, shown(part.name), part.name.at);
+               "%s: the file ends (at byte %zu) within %s%s%.*s; it is cut off or damaged, download it again",
+               r->file->path, r->file->bytes, tr(part.what), part.name.n ? " " : "", shown(part.name), part.name.at);
 }
 
 static Err take(Reader *r, void *out, size_t bytes, Part part)
@@ -87,9 +87,9 @@ static Err take_name(Reader *r, Str *out, const char *kind, uint64_t number, siz
     if (e.code) return e;
     if (!name.n || name.n > most)
         return err(ERR_FORMAT, "%s: the name of %s %s has %zu bytes, but 1 to %zu are allowed; the file is damaged",
-                   r->file->path, kind, digits + at, name.n, most);
+                   r->file->path, tr(kind), digits + at, name.n, most);
     if (!utf8_valid(name.at, name.n) || memchr(name.at, 0, name.n))
-        return err(ERR_FORMAT, "%s: the name of %s %s is not UTF-8 text; the file is damaged", r->file->path, kind,
+        return err(ERR_FORMAT, "%s: the name of %s %s is not UTF-8 text; the file is damaged", r->file->path, tr(kind),
                    digits + at);
     *out = name;
     return OK;
@@ -151,7 +151,7 @@ static Err bad_bool(const Reader *r, Str key)
 static Err read_fixed(Reader *r, MetaValue *out, GgufType type, Str key)
 {
     uint8_t bytes[8] = { 0 };
-    Err e = take(r, bytes, value_types[type].bytes, (Part){ "the value of key", key });
+    Err e = take(r, bytes, value_types[type].bytes, (Part){ N_("the value of key"), key });
     if (e.code) return e;
     *out = (MetaValue){ .type = number_type(bytes, 1, type) };
     if (out->type == META_BOOL) {
@@ -190,7 +190,7 @@ static Err read_strings(Reader *r, MetaValue *out, size_t count, Str key)
     out->item = META_TEXT;
     out->texts = items;
     for (size_t i = 0; i < count; i++) {
-        Err e = take_string(r, &items[i], (Part){ "the value of key", key });
+        Err e = take_string(r, &items[i], (Part){ N_("the value of key"), key });
         if (e.code) return e;
     }
     return OK;
@@ -207,7 +207,7 @@ static Err read_array(Reader *r, MetaValue *out, Str key)
 {
     uint32_t type = 0;
     uint64_t count = 0;
-    Part part = { "the value of key", key };
+    Part part = { N_("the value of key"), key };
     Err e = take(r, &type, sizeof type, part);
     if (!e.code) e = take(r, &count, sizeof count, part);
     if (e.code) return e;
@@ -232,14 +232,14 @@ static Err read_pair(Reader *r, Meta *meta, uint64_t number)
     Str key = { 0 };
     uint32_t type = 0;
     MetaValue value = { 0 };
-    Err e = take_name(r, &key, "key", number, KEY_MOST);
-    if (!e.code) e = take(r, &type, sizeof type, (Part){ "the type of key", key });
+    Err e = take_name(r, &key, N_("key"), number, KEY_MOST);
+    if (!e.code) e = take(r, &type, sizeof type, (Part){ N_("the type of key"), key });
     if (e.code) return e;
     if (type >= GGUF_TYPES) return unknown_type(r, type, key);
     size_t begin = r->at;
     if (type == GGUF_STRING) {
         value.type = META_TEXT;
-        e = take_string(r, &value.text, (Part){ "the value of key", key });
+        e = take_string(r, &value.text, (Part){ N_("the value of key"), key });
     } else if (type == GGUF_ARRAY) {
         e = read_array(r, &value, key);
     } else {
@@ -256,7 +256,7 @@ static const char *refused_name(uint32_t type)
 {
     for (size_t i = 0; i < COUNT(refused_types); i++)
         if (refused_types[i].type == type) return refused_types[i].name;
-    return "unknown";
+    return tr("unknown");
 }
 
 static Err read_type(const Reader *r, Stored *s, uint32_t type)
@@ -272,9 +272,9 @@ static Err read_type(const Reader *r, Stored *s, uint32_t type)
 // Offsets are checked when all infos are read; until then `offset` counts from the start of the data.
 static Err read_info(Reader *r, Stored *s, uint64_t number)
 {
-    Err e = take_name(r, &s->name, "tensor", number, NAME_MOST);
+    Err e = take_name(r, &s->name, N_("tensor"), number, NAME_MOST);
     if (e.code) return e;
-    Part part = { "the description of tensor", s->name };
+    Part part = { N_("the description of tensor"), s->name };
     uint32_t rank = 0, type = 0;
     e = take(r, &rank, sizeof rank, part);
     if (e.code) return e;
@@ -358,7 +358,7 @@ static Err read_head(Reader *r, uint64_t *tensors, uint64_t *keys)
 {
     uint8_t magic[4] = { 0 };
     uint32_t version = 0;
-    Part head = { "its first", str("24 bytes") };
+    Part head = { N_("its first 24 bytes"), str("") };
     if (!r->file->bytes) return err(ERR_FORMAT, "%s: is empty; download it again", r->file->path);
     Err e = take(r, magic, sizeof magic, head);
     if (!e.code && memcmp(magic, "GGUF", sizeof magic) != 0)
@@ -393,7 +393,7 @@ Err gguf_read(Meta **meta, StoredList *out, Arena *arena, const File *file, int 
     if (!e.code) e = meta_seal(pairs);
     // A description has at least 25 bytes: this bounds the list's memory by the file's size.
     if (!e.code && out && tensors > (file->bytes - r.at) / 25)
-        e = cut_off(&r, (Part){ "the descriptions of its", str("tensors") });
+        e = cut_off(&r, (Part){ N_("the descriptions of its tensors"), str("") });
     if (!e.code && out) e = read_infos(&r, out, pairs, tensors, index);
     if (!e.code) *meta = pairs;
     return e;
@@ -412,7 +412,7 @@ Err gguf_pairs(GgufPair **out, size_t *count, Arena *arena, const File *file)
     Meta *meta = NULL;
     Err e = read_head(&r, &tensors, &keys);
     // A pair has at least 13 bytes: this bounds the list's memory by the file's size.
-    if (!e.code && keys > (file->bytes - r.at) / 13) e = cut_off(&r, (Part){ "its", str("keys") });
+    if (!e.code && keys > (file->bytes - r.at) / 13) e = cut_off(&r, (Part){ N_("its keys"), str("") });
     if (!e.code && !(r.pairs = arena_array(arena, (size_t)keys, sizeof *r.pairs))) e = err_memory(file->path);
     if (!e.code) e = meta_new(&meta, &scratch, file->path);
     for (uint64_t i = 0; !e.code && i < keys; i++) e = read_pair(&r, meta, i);

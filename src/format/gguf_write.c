@@ -78,9 +78,9 @@ static Err check_names(Str *names, size_t count, const char *kind, const char *p
     if (count) qsort(names, count, sizeof *names, by_text);
     for (size_t i = 0; i < count; i++) {
         if (!names[i].n || !utf8_valid(names[i].at, names[i].n) || memchr(names[i].at, 0, names[i].n))
-            return err(ERR_USAGE, "%s: a %s \"%.*s\" cannot be written", path, kind, shown(names[i]), names[i].at);
+            return err(ERR_USAGE, "%s: a %s \"%.*s\" cannot be written", path, tr(kind), shown(names[i]), names[i].at);
         if (i && str_equal(names[i - 1], names[i]))
-            return err(ERR_USAGE, "%s: the %s %.*s is given twice", path, kind, shown(names[i]), names[i].at);
+            return err(ERR_USAGE, "%s: the %s %.*s is given twice", path, tr(kind), shown(names[i]), names[i].at);
     }
     return OK;
 }
@@ -91,9 +91,9 @@ static Err check_all_names(const GgufFile *in, const char *path)
     Str *names = calloc(most + 1, sizeof *names);
     if (!names) return err_memory(path);
     for (size_t i = 0; i < in->pair_count; i++) names[i] = in->pairs[i].key;
-    Err e = check_names(names, in->pair_count, "key", path);
+    Err e = check_names(names, in->pair_count, N_("key"), path);
     for (size_t i = 0; i < in->tensor_count; i++) names[i] = str(in->tensors[i].name);
-    if (!e.code) e = check_names(names, in->tensor_count, "tensor", path);
+    if (!e.code) e = check_names(names, in->tensor_count, N_("tensor"), path);
     free(names);
     return e;
 }

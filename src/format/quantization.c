@@ -213,13 +213,13 @@ static const char *section(const Checkpoint *c)
 static Err refuse(const Checkpoint *c, const char *key, Str value, const char *read)
 {
     return err(ERR_UNSUPPORTED, "%s: %s.%s is \"%.*s\"; read here are %s", c->quantization_name, section(c), key,
-               shown(value), value.at, read);
+               shown(value), value.at, tr(read));
 }
 
 static Err refuse_number(const Checkpoint *c, const char *key, int64_t value, const char *read)
 {
     return err(ERR_UNSUPPORTED, "%s: quantization_config.%s is %" PRId64 "; read here are %s", c->quantization_name,
-               key, value, read);
+               key, value, tr(read));
 }
 
 // Each of the keys that begin and end so has one of the values; what has another type is passed over.
@@ -246,12 +246,12 @@ static Err check_compressed_tensors(const Checkpoint *c)
         "mixed-precision",
         NULL,
     };
-    static const char read[] = "float-, naive-, int-, pack-, nvfp4-pack- and mxfp4-pack-quantized";
+    static const char read[] = N_("float-, naive-, int-, pack-, nvfp4-pack- and mxfp4-pack-quantized");
     Str format = quantization_text(c, "format"), sparsity = quantization_text(c, "sparsity_config.format");
     if (!is_one_of(format, formats)) return refuse(c, "format", format, read);
     if (sparsity.n && !str_is(sparsity, "dense")) return refuse(c, "sparsity_config.format", sparsity, "dense weights");
     if (find_around(c, 0, "transform_config.config_groups.", ""))
-        return refuse(c, "transform_config", str("a rotation"), "weights without one");
+        return refuse(c, "transform_config", str(tr("a rotation")), "weights without one");
     const MetaValue *bits;
     for (size_t i = 0; (bits = find_around(c, i, "config_groups.", ".weights.num_bits")); i++)
         if (bits->type == META_INT && bits->integer != 4 && bits->integer != 8)
@@ -265,7 +265,8 @@ static Err check_modelopt(const Checkpoint *c)
 {
     static const char *const algorithms[] = { "",      "FP8",   "FP8_PB_WO",       "FP8_PER_CHANNEL_PER_TOKEN",
                                               "NVFP4", "MXFP4", "MIXED_PRECISION", NULL };
-    static const char read[] = "FP8, FP8_PB_WO, FP8_PER_CHANNEL_PER_TOKEN, NVFP4, MXFP4 and MIXED_PRECISION of these";
+    static const char read[] =
+        N_("FP8, FP8_PB_WO, FP8_PER_CHANNEL_PER_TOKEN, NVFP4, MXFP4 and MIXED_PRECISION of these");
     Str algorithm = quantization_text(c, "quant_algo");
     if (!is_one_of(algorithm, algorithms)) return refuse(c, "quant_algo", algorithm, read);
     return check_each(c, "quantized_layers.", ".quant_algo", algorithms, read);
@@ -279,7 +280,7 @@ static Err check_gptq(const Checkpoint *c)
     if (!is_one_of(format, formats)) return refuse(c, "checkpoint_format", format, "gptq and gptq_v2");
     if (bits != 4 && bits != 8) return refuse_number(c, "bits", bits, "4 and 8");
     if (find_around(c, 0, "dynamic.", ""))
-        return refuse(c, "dynamic", str("bits that differ by module"), "weights with the same bits everywhere");
+        return refuse(c, "dynamic", str(tr("bits that differ by module")), "weights with the same bits everywhere");
     return OK;
 }
 

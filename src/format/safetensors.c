@@ -22,7 +22,7 @@ static Err check_values(Str text, const char *source)
 
 static Err tensor_fault(const char *path, Str name, const char *what)
 {
-    return err(ERR_FORMAT, "%s: tensor %.*s: %s; the file is damaged", path, shown(name), name.at, what);
+    return err(ERR_FORMAT, "%s: tensor %.*s: %s; the file is damaged", path, shown(name), name.at, tr(what));
 }
 
 static Err read_dtype(Stored *s, const json_t *entry, const char *path)

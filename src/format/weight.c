@@ -91,14 +91,14 @@ static Err misfit(const Weight *w, const Part *p, const char *wanted)
     put_shape(shape, p->stored->shape, p->stored->rank);
     return err(ERR_FORMAT, "%s: tensor %.*s has shape %s (%s), but %.*s needs %s; the checkpoint is damaged",
                w->c->files[p->stored->file].path, shown(p->stored->name), p->stored->name.at, shape,
-               format_of(p->stored->dtype)->name, shown(w->codes->name), w->codes->name.at, wanted);
+               format_of(p->stored->dtype)->name, shown(w->codes->name), w->codes->name.at, tr(wanted));
 }
 
-static Err no_weight(const Weight *w, const char *why)
+static Err no_weight(const Weight *w, const char *why) // why: how the sentence goes on, or NULL
 {
     return err(ERR_UNSUPPORTED, "%s: tensor %.*s is stored as %s, which is no format for weights%s",
                w->c->files[w->codes->file].path, shown(w->codes->name), w->codes->name.at,
-               format_of(w->codes->dtype)->name, why);
+               format_of(w->codes->dtype)->name, why ? tr(why) : "");
 }
 
 // ---- Parts ---------------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ static bool is_number(Dtype dtype)
 // One number for all, for each row, for each block (with block[0] > 0), or for equal groups of each row's columns: by the shape.
 static Err grid_from(MatrixGrid *out, const Weight *w, Part p, const int64_t block[2])
 {
-    static const char wanted[] = "one number for all of it, for each row or for each block";
+    static const char wanted[] = N_("one number for all of it, for each row or for each block");
     int64_t rows = w->matrix.rows, cols = w->matrix.cols;
     drop_ones(&p);
     size_t bytes = format_of(p.stored->dtype)->block_bytes;
@@ -279,7 +279,7 @@ static Err four_bit_floats(Weight *w)
     e = grid_from(&w->parts.scales, w, scale, none);
     int64_t width = scale.stored->dtype == DTYPE_F8_E8M0 ? 32 : 16;
     if (!e.code && w->parts.scales.block_cols != width)
-        e = misfit(w, &scale, width == 32 ? "a scale for each 32 columns" : "a scale for each 16 columns");
+        e = misfit(w, &scale, width == 32 ? N_("a scale for each 32 columns") : N_("a scale for each 16 columns"));
     if (!e.code && width == 16 && !second.stored && !divisor.stored) e = need(&second, w, "_scale_2");
     if (!e.code && second.stored) e = take_second(w, &second, false);
     if (!e.code && !second.stored && divisor.stored) e = take_second(w, &divisor, true);
@@ -443,7 +443,7 @@ static Err read_weight(Weight *w)
         if (!e.code && !scale.stored && dtype == DTYPE_I8) e = need(&scale, w, "_scale");
         if (e.code || scale.stored) return e.code ? e : scaled(w, &scale);
     }
-    if (!is_plain_weight(dtype)) return no_weight(w, "");
+    if (!is_plain_weight(dtype)) return no_weight(w, NULL);
     return bare(w, str_ends(name, ".weight") ? without(name, ".weight") : name);
 }
 
@@ -456,7 +456,7 @@ Err checkpoint_matrix(Matrix *out, Arena *arena, const Checkpoint *c, const Stor
                    codes->name.at, slice);
     if (c->kind == CHECKPOINT_GGUF) {
         *out = w.matrix;
-        return is_plain_weight(codes->dtype) ? OK : no_weight(&w, "");
+        return is_plain_weight(codes->dtype) ? OK : no_weight(&w, NULL);
     }
     Err e = read_weight(&w);
     if (e.code) return e;

@@ -18,10 +18,10 @@ static void add(int64_t *sum, int64_t n)
 const char *part_name(Part part)
 {
     static const char *const names[PARTS] = {
-        [PART_EMBEDDING] = "embedding", [PART_HEAD] = "head",     [PART_NORMS] = "norms",
-        [PART_ATTENTION] = "attention", [PART_DENSE] = "dense",   [PART_ROUTERS] = "routers",
-        [PART_EXPERTS] = "experts",     [PART_SHARED] = "shared", [PART_DRAFT] = "draft_layers",
-        [PART_TOWER] = "tower",
+        [PART_EMBEDDING] = N_("embedding"), [PART_HEAD] = N_("head"),     [PART_NORMS] = N_("norms"),
+        [PART_ATTENTION] = N_("attention"), [PART_DENSE] = N_("dense"),   [PART_ROUTERS] = N_("routers"),
+        [PART_EXPERTS] = N_("experts"),     [PART_SHARED] = N_("shared"), [PART_DRAFT] = N_("draft_layers"),
+        [PART_TOWER] = N_("tower"),
     };
     return names[part];
 }

@@ -91,7 +91,7 @@ void report_add(Report *report, const char *format, ...)
     char line[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    vsnprintf(line, sizeof line, tr(format), args);
     va_end(args);
     buf_printf(&report->text, "%s\n", line);
     report->count++;
@@ -115,8 +115,8 @@ Err report_err(const Report *report, ErrCode code, const char *source)
     }
     first[used] = 0;
     if (report->count == 1) return err(code, "%s: %s", source, first);
-    return err(code, "%s: %s%d faults: %s%s", source, report->count >= REPORT_MOST ? "at least " : "", report->count,
-               first, report->count > 3 ? "; ..." : "");
+    return err(code, report->count >= REPORT_MOST ? N_("%s: at least %d faults: %s%s") : N_("%s: %d faults: %s%s"),
+               source, report->count, first, report->count > 3 ? "; ..." : "");
 }
 
 void report_free(Report *report)
@@ -130,7 +130,7 @@ void field_fault(Fields *f, const char *format, ...)
     char line[400];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    vsnprintf(line, sizeof line, tr(format), args);
     va_end(args);
     report_add(&f->report, "%s", line);
 }
@@ -140,7 +140,7 @@ void field_assume(Fields *f, const char *format, ...)
     char line[400];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    vsnprintf(line, sizeof line, tr(format), args);
     va_end(args);
     buf_printf(f->assumed, "%s\n", line);
 }

@@ -255,7 +255,7 @@ static Err recipe_read(Recipe *r, Fields f, const Family *family, Arena *arena, 
 Err recipe_from(Recipe **out, Arena *arena, const Meta *config, const Checkpoint *checkpoint, Report *report)
 {
     const Family *family = NULL;
-    if (!config) return err(ERR_FORMAT, "%s: there is no config.json", checkpoint ? checkpoint->path : "the model");
+    if (!config) return err(ERR_FORMAT, "%s: there is no config.json", checkpoint ? checkpoint->path : tr("the model"));
     const CheckpointKind kind = kind_of(config, checkpoint);
     Err e = family_find(&family, config, kind);
     if (!e.code && checkpoint && checkpoint->metadata && kind == CHECKPOINT_SAFETENSORS)

@@ -19,7 +19,7 @@ static void say_missing(Binder *b, Slot slot, int64_t layer, int64_t expert)
 {
     char name[192];
     bool named = slot_name(name, sizeof name, b->r, b->checkpoint->kind, slot, layer, expert);
-    report_add(b->report, "tensor %s is missing", named ? name : "(without a name in this family)");
+    report_add(b->report, "tensor %s is missing", named ? name : tr("(without a name in this family)"));
 }
 
 static void put_shape(char *out, size_t room, const int64_t *shape, int rank)

@@ -33,7 +33,7 @@ static Value loop_neighbour(Run *r, Loop *loop, bool next)
 {
     if (next && jinja_loop_fetch(r, loop, loop->at + 1) && loop->at + 1 < loop->n) return loop->items[loop->at + 1];
     if (!next && loop->at) return loop->items[loop->at - 1];
-    return jinja_undefined_reason(r, next ? "there is no next item" : "there is no previous item");
+    return jinja_undefined_reason(r, next ? N_("there is no next item") : N_("there is no previous item"));
 }
 
 static Value loop_attribute(Run *r, Loop *loop, Str name)
@@ -353,14 +353,14 @@ Value jinja_call_with_caller(Run *r, const Node *n, Frame *f, Value caller)
 
 static Value no_builtin(Run *r, const Node *n, const char *what)
 {
-    return jinja_fail(r, ERR_FORMAT, "no %s named '%.*s' found", what, (int)(n->key->n > 60 ? 60 : n->key->n),
+    return jinja_fail(r, ERR_FORMAT, "no %s named '%.*s' found", tr(what), (int)(n->key->n > 60 ? 60 : n->key->n),
                       n->key->at);
 }
 
 static Value eval_filter(Run *r, const Node *n, Value of, Frame *f)
 {
     Args args;
-    if (!n->builtin) return no_builtin(r, n, "filter");
+    if (!n->builtin) return no_builtin(r, n, N_("filter"));
     if (jinja_failed(r) || !eval_args(r, n, f, &args)) return NOTHING;
     r->line = n->line;
     return jinja_call_builtin(r, n->builtin, of, &args);
@@ -377,7 +377,7 @@ Value jinja_apply_filters(Run *r, const Node *filter, Value inner, Frame *f)
 static Value eval_test(Run *r, const Node *n, Frame *f)
 {
     Args args;
-    if (!n->builtin) return no_builtin(r, n, "test");
+    if (!n->builtin) return no_builtin(r, n, N_("test"));
     Value of = jinja_eval(r, n->a, f);
     if (jinja_failed(r) || !eval_args(r, n, f, &args)) return NOTHING;
     r->line = n->line;

@@ -52,8 +52,10 @@ bool jinja_assign(Run *r, const Node *target, Value v, Frame *f)
     const List *list = jinja_iterate(r, v);
     if (!list) return false;
     if (list->n != target->count) {
-        jinja_fail(r, ERR_FORMAT, "%s values to unpack: %zu for %zu names",
-                   list->n < target->count ? "not enough" : "too many", list->n, target->count);
+        jinja_fail(r, ERR_FORMAT,
+                   list->n < target->count ? N_("not enough values to unpack: %zu for %zu names")
+                                           : N_("too many values to unpack: %zu for %zu names"),
+                   list->n, target->count);
         return false;
     }
     size_t i = 0;

@@ -351,7 +351,7 @@ static Node *parse_filter(Parser *p, Node *of)
 {
     Node *n = jinja_node(p, E_FILTER);
     n->a = of;
-    set_builtin(p, n, dotted_name(p), "filter");
+    set_builtin(p, n, dotted_name(p), N_("filter"));
     if (p->now.kind == T_LPAREN) parse_args(p, n);
     return n;
 }
@@ -398,7 +398,7 @@ static Node *parse_test(Parser *p, Node *of)
     n->a = of;
     jinja_advance(p);
     n->flag = jinja_skip_name(p, "not");
-    set_builtin(p, n, dotted_name(p), "test");
+    set_builtin(p, n, dotted_name(p), N_("test"));
     if (p->now.kind == T_LPAREN) {
         parse_args(p, n);
     } else if (starts_test_argument(p)) {

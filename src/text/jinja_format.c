@@ -289,7 +289,7 @@ static void percent_whole(Percent *p, Value v, Spec s, char type)
             jinja_use_undefined(p->r, v);
         else
             jinja_fail(p->r, ERR_FORMAT, "%%%c format: %s is required, not %s", type,
-                       decimal ? "a real number" : "an integer", jinja_type(v));
+                       decimal ? tr("a real number") : tr("an integer"), jinja_type(v));
         return;
     }
     s.type = decimal ? 'd' : type;

@@ -263,7 +263,8 @@ static Value quotient_of(Run *r, TokenKind op, const Whole *a, const Whole *b)
 {
     Value quotient, rest;
     if (!b->n)
-        return jinja_fail(r, ERR_FORMAT, "%s", op == T_DIV ? "division by zero" : "integer division or modulo by zero");
+        return jinja_fail(r, ERR_FORMAT,
+                          op == T_DIV ? N_("division by zero") : N_("integer division or modulo by zero"));
     if (op == T_DIV) return true_divide(r, a, b);
     divide(r, a, b, &quotient, &rest);
     return op == T_MOD ? rest : quotient;

@@ -15,7 +15,7 @@ static Token token(Lexer *l, TokenKind kind, size_t begin, size_t end)
 static Token broken(Lexer *l, const char *what)
 {
     l->r->line = l->line;
-    jinja_fail(l->r, ERR_FORMAT, "%s", what);
+    jinja_fail(l->r, ERR_FORMAT, "%s", tr(what));
     l->at = l->source.n;
     return (Token){ .kind = T_END, .line = l->line };
 }
@@ -40,16 +40,16 @@ Str jinja_clean_source(Run *r, Str source)
 const char *jinja_token_name(TokenKind kind)
 {
     static const char *const names[] = {
-        [T_END] = "end of template",
-        [T_TEXT] = "template text",
-        [T_BLOCK_BEGIN] = "begin of statement block",
-        [T_BLOCK_END] = "end of statement block",
-        [T_PRINT_BEGIN] = "begin of print statement",
-        [T_PRINT_END] = "end of print statement",
-        [T_NAME] = "name",
-        [T_STRING] = "string",
-        [T_INTEGER] = "integer",
-        [T_FLOAT] = "float",
+        [T_END] = N_("end of template"),
+        [T_TEXT] = N_("template text"),
+        [T_BLOCK_BEGIN] = N_("begin of statement block"),
+        [T_BLOCK_END] = N_("end of statement block"),
+        [T_PRINT_BEGIN] = N_("begin of print statement"),
+        [T_PRINT_END] = N_("end of print statement"),
+        [T_NAME] = N_("name"),
+        [T_STRING] = N_("string"),
+        [T_INTEGER] = N_("integer"),
+        [T_FLOAT] = N_("float"),
         [T_ADD] = "+",
         [T_SUB] = "-",
         [T_DIV] = "/",
@@ -368,12 +368,12 @@ static Token operator_token(Lexer *l)
 {
     size_t length = 0;
     TokenKind kind = operator_at(l, &length);
-    char c = l->source.at[l->at], text[80];
+    char c = l->source.at[l->at], text[120];
     if (kind == T_END) {
-        snprintf(text, sizeof text, "unexpected char %s at %zu",
+        snprintf(text, sizeof text, tr("unexpected char %s at %zu"),
                  c == '\''  ? "\"'\""
                  : c == '"' ? "'\"'"
-                            : "(not part of Jinja)",
+                            : tr("(not part of Jinja)"),
                  l->at);
         return broken(l, text);
     }
@@ -382,7 +382,10 @@ static Token operator_token(Lexer *l)
         l->open[l->open_n++] = (char)(c == '(' ? ')' : c + 2);
     } else if (kind == T_RBRACKET || kind == T_RPAREN || kind == T_RBRACE) {
         char want = l->open_n ? l->open[--l->open_n] : 0;
-        snprintf(text, sizeof text, "unexpected '%c'%s%.1s%s", c, want ? ", expected '" : "", &want, want ? "'" : "");
+        if (want)
+            snprintf(text, sizeof text, tr("unexpected '%c', expected '%c'"), c, want);
+        else
+            snprintf(text, sizeof text, tr("unexpected '%c'"), c);
         if (want != c) return broken(l, text);
     }
     return token(l, kind, l->at, l->at + length);

@@ -48,7 +48,7 @@ static Value real_binary(Run *r, TokenKind op, double a, double b)
     }
     if (b == 0)
         return jinja_fail(r, ERR_FORMAT,
-                          op == T_DIV ? "float division by zero" : "float floor division or modulo by zero");
+                          op == T_DIV ? N_("float division by zero") : N_("float floor division or modulo by zero"));
     if (op == T_DIV) return real(a / b);
     m = fmod(a, b);
     if (op == T_FLOORDIV) { // as CPython: from the remainder, so that both fit together

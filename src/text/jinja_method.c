@@ -25,7 +25,7 @@ static const Text *need_text(Run *r, Value v, const char *what)
     if (v.kind == V_UNDEFINED)
         jinja_use_undefined(r, v);
     else
-        jinja_fail(r, ERR_FORMAT, "%s must be str, not %s", what, jinja_type(v));
+        jinja_fail(r, ERR_FORMAT, "%s must be str, not %s", tr(what), jinja_type(v));
     return NULL;
 }
 
@@ -484,7 +484,7 @@ static Value has_end(Run *r, Value self, const Value *a, bool at_end)
     const Text *in = window(r, self, a, &first);
     if (jinja_failed(r)) return NOTHING;
     if (a[0].kind != V_TUPLE) {
-        const Text *what = need_text(r, a[0], at_end ? "endswith first arg" : "startswith first arg");
+        const Text *what = need_text(r, a[0], at_end ? N_("endswith first arg") : N_("startswith first arg"));
         return what ? boolean(in && text_has_end(in, what, at_end)) : NOTHING;
     }
     for (size_t i = 0; i < a[0].list->n; i++) {

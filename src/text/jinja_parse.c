@@ -11,7 +11,7 @@ void jinja_syntax(Parser *p, const char *format, ...)
     char text[300];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(text, sizeof text, tr(format), args);
     va_end(args);
     p->r->line = p->now.line;
     jinja_fail(p->r, ERR_FORMAT, "%s", text);
@@ -47,15 +47,15 @@ bool jinja_skip(Parser *p, TokenKind kind)
 static void unexpected(Parser *p, const char *wanted)
 {
     bool word = p->now.kind == T_NAME;
-    jinja_syntax(p, "expected %s, got '%.*s'", wanted, word ? (int)(p->now.text.n > 60 ? 60 : p->now.text.n) : 60,
-                 word ? p->now.text.at : jinja_token_name(p->now.kind));
+    jinja_syntax(p, "expected %s, got '%.*s'", tr(wanted), word ? (int)(p->now.text.n > 60 ? 60 : p->now.text.n) : 60,
+                 word ? p->now.text.at : tr(jinja_token_name(p->now.kind)));
 }
 
 bool jinja_expect(Parser *p, TokenKind kind)
 {
     char wanted[64];
     if (jinja_skip(p, kind)) return true;
-    snprintf(wanted, sizeof wanted, "'%s'", jinja_token_name(kind));
+    snprintf(wanted, sizeof wanted, "'%s'", tr(jinja_token_name(kind)));
     unexpected(p, wanted);
     return false;
 }
@@ -98,7 +98,7 @@ static const Text *take_name(Parser *p)
 {
     Str name = p->now.text;
     if (p->now.kind != T_NAME) {
-        unexpected(p, "a name");
+        unexpected(p, N_("a name"));
         return NULL;
     }
     jinja_advance(p);
@@ -400,7 +400,7 @@ static void fail_unknown(Parser *p)
 {
     if (!p->unknown || jinja_failed(p->r)) return;
     p->now.line = p->unknown_line;
-    jinja_syntax(p, "no %s named '%.*s'", p->unknown, (int)(p->unknown_name.n > 60 ? 60 : p->unknown_name.n),
+    jinja_syntax(p, "no %s named '%.*s'", tr(p->unknown), (int)(p->unknown_name.n > 60 ? 60 : p->unknown_name.n),
                  p->unknown_name.at);
 }
 

@@ -17,7 +17,7 @@ Value jinja_fail(Run *r, ErrCode code, const char *format, ...)
     va_list args;
     if (jinja_failed(r)) return NOTHING;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(text, sizeof text, tr(format), args);
     va_end(args);
     r->err = err(code, "%s, line %d: %s", r->name, r->line, text);
     return NOTHING;

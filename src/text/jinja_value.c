@@ -122,7 +122,7 @@ Value jinja_use_undefined(Run *r, Value v)
     int n = (int)(u->name.n > 100 ? utf8_whole(u->name.at, 100) : u->name.n);
     if (u->unsafe)
         return jinja_fail(r, ERR_FORMAT, "access to attribute '%.*s' of '%s' object is unsafe", n, u->name.at, u->of);
-    if (u->reason) return jinja_fail(r, ERR_FORMAT, "%s", u->reason);
+    if (u->reason) return jinja_fail(r, ERR_FORMAT, "%s", tr(u->reason));
     if (u->of) return jinja_fail(r, ERR_FORMAT, "'%s object' has no attribute '%.*s'", u->of, n, u->name.at);
     return jinja_fail(r, ERR_FORMAT, "'%.*s' is undefined", n, u->name.at);
 }

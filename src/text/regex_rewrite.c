@@ -439,7 +439,10 @@ static void rewrite_class(Rewrite *w)
         refuse(w, "a class that is not closed", 8);
     }
     if (!w->why && !own.items.n && !own.others.n)
-        refuse(w, own.sides.n ? "an intersection with nothing" : "a bracket at the start of a class (write it \\])", 2);
+        refuse(w,
+               own.sides.n ? N_("an intersection with nothing")
+                           : N_("a bracket at the start of a class (write it \\])"),
+               2);
     w->at++;
     w->class = around;
     w->class_depth--;
@@ -603,7 +606,7 @@ Err regex_rewrite(Str pattern, Buf *out, const char *source)
     if (w.why) {
         size_t at = w.why_at < w.in.n ? w.why_at : w.in.n, n = w.why_n < w.in.n - at ? w.why_n : w.in.n - at;
         return err(ERR_UNSUPPORTED, "%s: regex \"%.*s\": %s (\"%.*s\") is not supported", source,
-                   (int)(pattern.n < 200 ? pattern.n : 200), pattern.at, w.why, (int)n, w.in.at + at);
+                   (int)(pattern.n < 200 ? pattern.n : 200), pattern.at, tr(w.why), (int)n, w.in.at + at);
     }
     return w.out.failed ? err_memory("a regex") : OK;
 }

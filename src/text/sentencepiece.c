@@ -29,7 +29,7 @@ static Err broken(const Wire *w, uint32_t number, const char *what)
 {
     return err(ERR_FORMAT,
                "%s: %s: field %u %s at byte %zu of the message; the file is damaged or no SentencePiece model",
-               w->source, w->message, number, what, w->at);
+               w->source, w->message, number, tr(what), w->at);
 }
 
 static bool varint(Wire *w, uint64_t *out)
@@ -289,7 +289,7 @@ static Err check_pieces(const SentencePiece *m, const char *source)
         int value = byte_token(piece->text);
         if (value < 0 || !m->byte_fallback)
             return err(ERR_FORMAT, "%s: piece %zu is a byte, but %s", source, i,
-                       value < 0 ? "its text is not <0x00> to <0xFF>" : "trainer_spec.byte_fallback is false");
+                       value < 0 ? tr("its text is not <0x00> to <0xFF>") : tr("trainer_spec.byte_fallback is false"));
         byte[value] = true;
     }
     if (unknown != 1)

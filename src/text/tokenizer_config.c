@@ -262,7 +262,7 @@ static Err read_class(Sides *s, const SentencePiece *m)
     const json_t *value = json_object_get(s->config, "tokenizer_class");
     s->out->kind = SPM_PLAIN;
     if (value && !json_is_null(value)) {
-        const char *name = json_is_string(value) ? json_string_value(value) : "of another kind than text";
+        const char *name = json_is_string(value) ? json_string_value(value) : tr("of another kind than text");
         size_t i = 0;
         while (i < COUNT(classes) && strcmp(name, classes[i].name) != 0) i++;
         if (i == COUNT(classes))

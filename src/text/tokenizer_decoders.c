@@ -5,7 +5,7 @@ typedef Err DecoderReader(Tokenizer *t, const Document *d, uint32_t node);
 
 static Err refuse(const Document *d, const char *why)
 {
-    return err(ERR_UNSUPPORTED, "%s: decoder: %s is not supported", d->source, why);
+    return err(ERR_UNSUPPORTED, "%s: decoder: %s is not supported", d->source, tr(why));
 }
 
 static Err text_field(Tokenizer *t, const Document *d, uint32_t node, const char *key, Str *out)

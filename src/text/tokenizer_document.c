@@ -32,7 +32,7 @@ static Err bad(const Walk *w, size_t at, const char *what)
 {
     size_t line = 1;
     for (size_t i = 0; i < at && i < w->d->text.n; i++) line += w->d->text.at[i] == '\n';
-    return err(ERR_FORMAT, "%s: line %zu: %s; it must be strict JSON", w->d->source, line, what);
+    return err(ERR_FORMAT, "%s: line %zu: %s; it must be strict JSON", w->d->source, line, tr(what));
 }
 
 static char peek(const Walk *w)
@@ -161,7 +161,7 @@ static Err walk_children(Walk *w, bool object, size_t end, int depth)
         }
     }
     if (peek(w) != close || w->at + 1 != end)
-        return bad(w, w->at, object ? "',' or '}' is missing" : "',' or ']' is missing");
+        return bad(w, w->at, object ? N_("',' or '}' is missing") : N_("',' or ']' is missing"));
     w->at++;
     return OK;
 }
@@ -202,7 +202,7 @@ static Err find_tokens(Walk *w, jsmntok_t **out)
     jsmn_parser parser;
     jsmn_init(&parser);
     int n = jsmn_parse(&parser, text.at, text.n, NULL, 0);
-    if (n <= 0) return bad(w, parser.pos, n == JSMN_ERROR_PART ? "the file ends in the middle" : "not JSON");
+    if (n <= 0) return bad(w, parser.pos, n == JSMN_ERROR_PART ? N_("the file ends in the middle") : N_("not JSON"));
     if (n > MAX_NODES) return err(ERR_LIMIT, "%s: more than %d JSON values", w->d->source, MAX_NODES);
     jsmntok_t *tokens = malloc((size_t)n * sizeof *tokens);
     if (!tokens) return err_memory("the tokenizer's JSON");
@@ -210,7 +210,7 @@ static Err find_tokens(Walk *w, jsmntok_t **out)
     int again = jsmn_parse(&parser, text.at, text.n, tokens, (unsigned)n);
     if (again <= 0 || again > n) {
         free(tokens);
-        return bad(w, parser.pos, again == JSMN_ERROR_PART ? "the file ends in the middle" : "not JSON");
+        return bad(w, parser.pos, again == JSMN_ERROR_PART ? N_("the file ends in the middle") : N_("not JSON"));
     }
     w->tokens = *out = tokens;
     w->token_count = (uint32_t)again;

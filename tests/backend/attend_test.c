@@ -229,7 +229,7 @@ static void pages_of(CpuLevel level)
         Case c = case_of(&shapes[i], 75);
         float *again = random_floats(c.tokens * c.shape.heads * c.shape.d_v, 1.0f);
         for (size_t p = 0; p < COUNT(pages); p++)
-            for (int threads = 1; threads <= 4; threads++) {
+            for (int threads = 1; threads <= 8; threads += p ? 3 : 1) {
                 Backend *many = open_level(level, threads);
                 c.shape.page_tokens = pages[p];
                 Cache cache = case_cache(many, &c, c.tokens);

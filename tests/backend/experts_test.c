@@ -56,6 +56,30 @@ static void bias_chooses_and_does_not_weigh(void **state)
     for_each_level(bias_of);
 }
 
+// Scores far below 1e-20 leave nothing of the weights, and no score at all is no division by zero.
+static void tiny_of(CpuLevel level)
+{
+    Backend *b = open_level(level, 1);
+    const float depths[] = { -40, -46, -50, -200 };
+    for (size_t i = 0; i < COUNT(depths); i++) {
+        float logits[4] = { depths[i], depths[i], -300, -300 }, weights[2];
+        int32_t ids[2];
+        RouteIn in = {
+            .score = ROUTER_SIGMOID, .E = 4, .K = 2, .groups = 1, .groups_kept = 1, .normalise = true, .scale = 1.0f
+        };
+        route_one(b, ids, weights, in, logits);
+        const double score = depths[i] > -100 ? 1.0 / (1.0 + exp(-(double)depths[i])) : 0.0;
+        for (int k = 0; k < 2; k++) expect_near((double)weights[k], score / (2 * score + 1e-20), 1e-6, b->name, k);
+    }
+    backend_close(b);
+}
+
+static void weights_are_divided_by_their_sum_and_1e_20(void **state)
+{
+    (void)state;
+    for_each_level(tiny_of);
+}
+
 static void groups_of(CpuLevel level)
 {
     Backend *b = open_level(level, 1);
@@ -206,7 +230,7 @@ static void experts_of(CpuLevel level)
         }
         for (int64_t t = 0; t < m.T; t++) run_experts(b, again + t * m.H, &m, t, 1, 5.0f);
         expect_same(again, y, m.T * m.H, "one token at a time");
-        for (int threads = 1; threads <= 4; threads++) {
+        for (int threads = 1; threads <= 8; threads++) {
             BackendLimits tight = usual_limits; // rounds of 7 tokens
             tight.rows = 7, tight.experts = m.E, tight.top_k = m.K, tight.expert_width = m.W, tight.hidden = m.H;
             Backend *other = open_with(level, threads, threads & 1 ? &tight : &usual_limits);
@@ -231,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ties_go_to_the_lower_id),
         cmocka_unit_test(bias_chooses_and_does_not_weigh),
+        cmocka_unit_test(weights_are_divided_by_their_sum_and_1e_20),
         cmocka_unit_test(only_the_best_groups_are_open),
         cmocka_unit_test(softmax_routes_to_the_k_largest),
         cmocka_unit_test(experts_equal_their_parts_for_any_grouping),

@@ -255,7 +255,7 @@ static void rows_alone_of(CpuLevel level)
             one->linear(one, again, rows, &x, &slice, NULL);
             for (int64_t t = 0; t < T; t++) expect_same(again + t * rows, y + t * rows + first, rows - first, "slice");
         }
-        for (int threads = 2; threads <= 4; threads++) {
+        for (int threads = 2; threads <= 8; threads++) {
             Backend *many = open_level(level, threads);
             for (int round = 0; round < 3; round++) {
                 many->linear(many, again, rows, &x, &w, NULL);

@@ -250,6 +250,57 @@ static void embed_decodes_the_rows_asked_for(void **state)
     for_each_level(embed_of);
 }
 
+// ---- Threads -------------------------------------------------------------------------------------------------------
+
+enum { CHAIN_ROWS = 80, CHAIN_WIDTH = 64 * 9 }; // more elements than one thread takes alone
+
+// Every operation on rows and elements, each on what the one before left.
+static void run_chain(Backend *b, Rows *out, const Matrix *table, const float *gain)
+{
+    const int64_t T = CHAIN_ROWS, n = CHAIN_WIDTH;
+    int32_t places[CHAIN_ROWS];
+    float frequency[32], *y = memory(T * n * sizeof *y);
+    for (int32_t t = 0; t < T; t++) places[t] = t * 37 % 50;
+    for (int j = 0; j < 32; j++) frequency[j] = powf(10000.0f, -(float)j / 32.0f);
+    const NormIn norm = { .x = out->x, .gain = gain, .eps = 1e-5f, .kind = NORM_ONE_PLUS };
+    const RopeIn turn = {
+        .positions = places, .frequency = frequency, .amplitude = 1.0f, .heads = n / 64, .width = 64, .d = 64
+    };
+    b->embed(b, out->x, table, places, T, 3.0f);
+    b->rms_norm(b, y, &norm, T, n);
+    b->rope(b, y, &turn, T);
+    b->add(b, out->x, y, T * n, 0.3f);
+    b->swiglu(b, y, y, out->x, T * n, 7.0f);
+    b->place(b, out->x + 1, n, y + 2, n, T, n - 2);
+    b->scale(b, out->x, T * n, 0.7f);
+    b->quantize_rows(b, out);
+    free(y);
+}
+
+static void chain_of(CpuLevel level)
+{
+    Matrix table = random_matrix(DTYPE_BF16, 50, CHAIN_WIDTH);
+    float *gain = random_floats(CHAIN_WIDTH, 1.0f);
+    const size_t bytes = rows_bytes(CHAIN_ROWS, CHAIN_WIDTH);
+    uint8_t *first = memory(bytes), *again = memory(bytes);
+    memset(first, 0, bytes), memset(again, 0, bytes); // what lies between the parts of Rows
+    for (int threads = 1; threads <= 8; threads++) {
+        Backend *b = open_level(level, threads);
+        Rows rows = rows_at(threads == 1 ? first : again, CHAIN_ROWS, CHAIN_WIDTH);
+        run_chain(b, &rows, &table, gain);
+        if (threads > 1) assert_memory_equal(again, first, bytes);
+        backend_close(b);
+    }
+    free(first), free(again), free(gain);
+    free_matrix(&table);
+}
+
+static void rows_and_elements_ignore_the_number_of_threads(void **state)
+{
+    (void)state, seed(28);
+    for_each_level(chain_of);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +311,7 @@ int main(void)
         cmocka_unit_test(swiglu_is_silu_of_gate_times_up),
         cmocka_unit_test(add_and_scale_reach_every_element),
         cmocka_unit_test(embed_decodes_the_rows_asked_for),
+        cmocka_unit_test(rows_and_elements_ignore_the_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

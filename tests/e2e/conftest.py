@@ -12,6 +12,7 @@ import secrets
 import subprocess
 
 import pytest
+from talker import COUNTING, saying, write_talker
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TIMEOUT_S = 120
@@ -114,6 +115,18 @@ def smollm2():
     if not path.is_file():
         pytest.skip("SmolLM2 is not there; tools/fetch-smollm2 fetches it")
     return path
+
+
+@pytest.fixture(scope="module")
+def parisian(tmp_path_factory):
+    """Answers "Paris." """
+    return write_talker(tmp_path_factory.mktemp("models") / "parisian", saying("Paris."))
+
+
+@pytest.fixture(scope="module")
+def counter(tmp_path_factory):
+    """Counts, and never ends. Of each module its own: one of them takes files away for a while."""
+    return write_talker(tmp_path_factory.mktemp("models") / "counter", COUNTING)
 
 
 # ---- Golden cases ----

@@ -21,6 +21,7 @@ NAMES = {
 }
 DRAFT_NAMES = {"mtp.fc": "eh_proj", "mtp.pre_fc_norm_embedding": "enorm", "mtp.pre_fc_norm_hidden": "hnorm",
                "mtp.norm": "shared_head_norm"}
+DECODER = ("model.embed_tokens.", "model.layers.", "model.norm.", "lm_head.", "mtp.")  # all other names are of encoders
 LAYERS = object()  # a pattern with a flag for each layer
 AFTER_ATTENTION = {"exaone4", "vaetki"}  # where post_attention_layernorm is what it says
 ARCHITECTURES = {"llama": "llama", "exaone4": "exaone4", "exaone_moe": "exaone-moe", "solar_open": "glm4moe",
@@ -38,8 +39,10 @@ class Case:
         self.tensors = {}
         for path in sorted(folder.glob("model*.safetensors")):
             for name, tensor in read_safetensors(path).items():
-                if ".visual." not in name:
-                    self.tensors[name.replace("model.language_model.", "model.")] = tensor
+                for beginning in ("model.language_model.model.", "model.language_model."):
+                    name = name.replace(beginning, "" if name.startswith(beginning + "lm_head") else "model.")
+                if name.startswith(DECODER):
+                    self.tensors[name] = tensor
         self.layers = self.config["num_hidden_layers"]
         self.drafts = int("mtp.fc.weight" in self.tensors) and (self.config.get("num_nextn_predict_layers") or 1)
 
@@ -142,9 +145,9 @@ def add_sizes(w, case):
     else:
         w.add_layer_norm_rms_eps(case.config["rms_norm_eps"])
     if case.family in ("solar_open", "vaetki"):  # the vocabulary says how large it is
-        w.add_token_list([f"<{i}>" for i in range(case.config["vocab_size"])])
+        w.add_token_list([f"<{i}>" for i in range(case.get("padded_vocab_size", "vocab_size"))])
     else:
-        w.add_vocab_size(case.config["vocab_size"])
+        w.add_vocab_size(case.get("padded_vocab_size", "vocab_size"))
 
 
 def add_heads(w, case):

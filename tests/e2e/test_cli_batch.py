@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from checkpoints import write_safetensors
-from talker import COUNTING, END, TEMPLATE, VOCAB, config, weights, write_talker, write_tokenizer
+from talker import END, TEMPLATE, config, weights, write_talker, write_tokenizer
 from terminal import Terminal
 from test_cli_reasoning import CALL, CALL_END, CALL_LINE, MARKS, NOW, OFFERED, THINK, THINK_END, chain
 
@@ -32,11 +32,6 @@ def caller(tmp_path_factory):
     follows = chain("\n", THINK, "h", "m", THINK_END, "O", "k", ".", CALL, NOW, CALL_END, END)
     template = TEMPLATE.replace("{% for m", "{{ tools | tojson if tools else '' }}{{ shout }}{% for m", 1)
     return write_talker(folder, follows, template, MARKS)
-
-
-@pytest.fixture(scope="module")
-def counter(tmp_path_factory):
-    return write_talker(tmp_path_factory.mktemp("models") / "counter", COUNTING)
 
 
 def user(text):

@@ -4,15 +4,10 @@ import os
 import signal
 
 import pytest
-from talker import COUNTING, saying, write_talker
+from talker import COUNTING, write_talker
 from terminal import Terminal
 
 ENDLESS = 1 << 20  # tokens; more than any test waits for
-
-
-@pytest.fixture(scope="module")
-def parisian(tmp_path_factory):
-    return write_talker(tmp_path_factory.mktemp("models") / "parisian", saying("Paris."))
 
 
 @pytest.fixture(scope="module")

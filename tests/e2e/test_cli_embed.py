@@ -4,7 +4,6 @@ import json
 import numpy as np
 import pytest
 from conftest import golden_parametrize
-from talker import COUNTING, write_talker
 from test_cli_logits import logits, prompts
 
 
@@ -26,11 +25,6 @@ def test_an_embedding_is_the_mean_or_the_last_of_the_states(dure, case, tmp_path
     np.testing.assert_array_equal(embed(dure, case, ids, "--pooling", "last"), norm[-1])
     unit = embed(dure, case, ids, "--normalise", "--chunk", "5")
     np.testing.assert_allclose(unit, mean / np.sqrt((mean**2).sum()), rtol=1e-6, atol=1e-8)
-
-
-@pytest.fixture(scope="module")
-def counter(tmp_path_factory):
-    return write_talker(tmp_path_factory.mktemp("models") / "counter", COUNTING)
 
 
 def test_a_text_is_as_good_as_ids(dure, counter, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from checkpoints import read_safetensors
 from conftest import ROOT, golden_parametrize
 from safetensors import safe_open
-from talker import COUNTING, VOCAB, write_talker, write_tokenizer
+from talker import VOCAB, write_talker, write_tokenizer
 
 FAMILIES = ("llama", "exaone4", "exaone_moe", "hyperclovax", "axk1", "solar_open", "vaetki")
 
@@ -109,11 +109,6 @@ def test_forms_of_latent_attention_give_the_reference(dure, case, tmp_path, form
                  len(prompt["greedy"]))
     assert np.abs(got["logits"] - prompt["logits"]).max() <= tolerance
     np.testing.assert_array_equal(got["greedy"], prompt["greedy"])
-
-
-@pytest.fixture(scope="module")
-def counter(tmp_path_factory):
-    return write_talker(tmp_path_factory.mktemp("models") / "counter", COUNTING)
 
 
 def test_json_has_the_same_numbers(dure, counter, tmp_path):

@@ -13,16 +13,6 @@ from terminal import Terminal
 KOREAN = "해나가"  # no byte occurs twice
 
 
-@pytest.fixture(scope="module")
-def parisian(tmp_path_factory):
-    return write_talker(tmp_path_factory.mktemp("models") / "parisian", saying("Paris."))
-
-
-@pytest.fixture(scope="module")
-def counter(tmp_path_factory):
-    return write_talker(tmp_path_factory.mktemp("models") / "counter", COUNTING)
-
-
 def test_the_answer_is_printed_and_nothing_else(dure, parisian):
     for words, stdin in ((["Where?"], ""), (["-p", "Where?"], ""), (["-"], "Where?\n"), ([], "Where?"),
                          (["-s", "Be brief.", "Where?"], "")):

@@ -151,7 +151,7 @@ def test_inspect_knows_the_sizes_of_every_golden_case(dure, case):
     config = config.get("text_config", config)
     told = dure("inspect", case, "--json").ok().json
     assert told["sizes"]["layers"] == config["num_hidden_layers"] == len(told["layers"])
-    assert told["sizes"]["vocab"] == config["vocab_size"]
+    assert told["sizes"]["vocab"] == config.get("padded_vocab_size", config["vocab_size"])
 
 
 # ---- A published model ----

@@ -5,7 +5,7 @@ import json
 import numpy
 import pytest
 from checkpoints import read_safetensors, write_safetensors
-from conftest import ROOT
+from conftest import ROOT, golden_cases
 
 GOLDEN = ROOT / "tests/golden"
 QWEN = {"model_type": "qwen2_5_vl", "depth": 1, "hidden_size": 32, "num_heads": 2, "intermediate_size": 64, "out_hidden_size": 64}
@@ -75,3 +75,40 @@ def test_a_language_model_beside_encoders_equals_the_reference(dure, tmp_path, l
     got = read_safetensors(out)
     assert numpy.abs(got["logits"] - expected[prompt + "logits"]).max() <= book["tolerance"]["logits_abs"]
     numpy.testing.assert_array_equal(got["greedy"], expected[prompt + "greedy"])
+
+
+def split(name, value):
+    """A tensor of all experts as one tensor for each; others as they are."""
+    head, _, kind = name.rpartition(".")
+    if not name.endswith((".experts.gate_up_proj", ".experts.down_proj")):
+        return {name: value}
+    halves = {"gate_proj": value[:, :value.shape[1] // 2], "up_proj": value[:, value.shape[1] // 2:]}
+    parts = halves if kind == "gate_up_proj" else {kind: value}
+    return {f"{head}.{e}.{part}.weight": numpy.ascontiguousarray(whole[e]) for part, whole in parts.items() for e in range(len(value))}
+
+
+@pytest.mark.parametrize("name", ["axk1/base_f32", "solar_open/variant_fused", "exaone_moe/launch_resaved"])
+def test_experts_kept_apart_give_the_same_numbers_as_fused_ones(dure, tmp_path, name):
+    case, tensors, logits = GOLDEN / name, {}, []
+    for tensor, value in read_safetensors(case / "model.safetensors").items():
+        tensors |= split(tensor, value)
+    assert any(".experts.0.gate_proj." in tensor for tensor in tensors) and not any("gate_up" in tensor for tensor in tensors)
+    (tmp_path / "config.json").write_text((case / "config.json").read_text())
+    write_safetensors(tmp_path / "model.safetensors", tensors)
+    for i, model in enumerate((case, tmp_path)):
+        out = tmp_path / f"{i}.safetensors"
+        dure("logits", model, "--ids", "-", "--out", out, "--cpu", "scalar", stdin=json.dumps(list(range(8, 40)))).ok()
+        logits.append(read_safetensors(out)["logits"])
+    numpy.testing.assert_array_equal(*logits)
+
+
+DECODER = ("model.language_model.", "lm_head.", "mtp.")
+
+
+@pytest.mark.parametrize("name", [name for name in golden_cases() if "/unified_" in name])
+def test_encoders_of_a_published_layout_are_known_and_left_aside(dure, name):
+    folder = GOLDEN / name
+    told = dure("inspect", folder, "--json").ok().json
+    encoders = {tensor for tensor in read_safetensors(folder / "model.safetensors") if not tensor.startswith(DECODER)}
+    assert encoders and set(told["unused_tensors"]) == encoders and told["superfluous_tensors"] == []
+    assert [fault for fault in told["faults"] if "tokenizer" not in fault] == []

@@ -105,51 +105,37 @@ static void batch_mates_and_a_warm_cache_change_no_bit(void **state)
 static void a_reply_may_follow(void **state)
 {
     (void)state;
-    Golden g = golden_open(cases[0]);
-    DureIds ids = golden_ids(&g, g.longest, "tokens"), expected = golden_ids(&g, g.longest, "greedy");
-    DureEngine *engine = new_engine(g.model, &(DureEngineOptions){ .cpu = "scalar" });
-    DureSession *session = new_session(engine);
-    const DureSampling sampling = greedy((int64_t)expected.n);
-    feed(session, &ids);
-    free(embed(engine, session, g.model));
-    start(session, &sampling);
-    run_all(engine);
-    DureIds all = tokens_of(session);
-    expect_ids(&all, ids.n, &expected);
-    dure_ids_free(&all);
-    dure_ids_free(&ids);
-    dure_ids_free(&expected);
-    dure_session_free(session);
-    dure_engine_free(engine);
-    golden_close(&g);
+    Alone a = alone_open(cases[0], PROMPT_LONGEST, &(DureEngineOptions){ .cpu = "scalar" });
+    const DureSampling sampling = greedy((int64_t)a.greedy.n);
+    feed(a.session, &a.prompt);
+    free(embed(a.engine, a.session, a.g.model));
+    start(a.session, &sampling);
+    run_all(a.engine);
+    expect_reply_of(a.session, &a.prompt, &a.greedy);
+    alone_close(&a);
 }
 
 static void normalised_has_length_one_and_the_same_direction(void **state)
 {
     (void)state;
-    Golden g = golden_open(cases[0]);
-    DureIds ids = golden_ids(&g, 0, "tokens");
-    DureEngine *engine = new_engine(g.model, NULL);
-    DureSession *session = new_session(engine);
-    feed(session, &ids);
-    free(embed(engine, session, g.model));
+    Alone a = alone_open(cases[0], 0, NULL);
+    const DureModel *model = a.g.model;
+    feed(a.session, &a.prompt);
+    free(embed(a.engine, a.session, model));
     for (int pooling = DURE_POOLING_MEAN; pooling <= DURE_POOLING_LAST; pooling++) {
-        float *plain = vector_of(session, g.model, pooling, 0), *unit = vector_of(session, g.model, pooling, 1);
+        float *plain = vector_of(a.session, model, pooling, 0), *unit = vector_of(a.session, model, pooling, 1);
         double squares = 0, length = 0;
-        for (int64_t i = 0; i < dure_model_hidden(g.model); i++) {
+        for (int64_t i = 0; i < dure_model_hidden(model); i++) {
             squares += (double)unit[i] * (double)unit[i];
             length += (double)plain[i] * (double)plain[i];
         }
         assert_true(fabs(squares - 1) < 1e-6);
-        for (int64_t i = 0; i < dure_model_hidden(g.model); i++)
+        for (int64_t i = 0; i < dure_model_hidden(model); i++)
             assert_true(fabs((double)unit[i] * sqrt(length) - (double)plain[i]) < 1e-6 * sqrt(length));
         free(plain);
         free(unit);
     }
-    dure_ids_free(&ids);
-    dure_session_free(session);
-    dure_engine_free(engine);
-    golden_close(&g);
+    alone_close(&a);
 }
 
 static void expect_none(const DureSession *session, int pooling, size_t n, const char *said)
@@ -163,33 +149,28 @@ static void expect_none(const DureSession *session, int pooling, size_t n, const
 static void there_is_none_before_its_end(void **state)
 {
     (void)state;
-    Golden g = golden_open(cases[0]);
-    DureIds ids = golden_ids(&g, g.longest, "tokens");
-    DureEngine *engine = new_engine(g.model, &(DureEngineOptions){ .chunk = 8 });
-    DureSession *session = new_session(engine);
-    const size_t n = (size_t)dure_model_hidden(g.model);
+    Alone a = alone_open(cases[0], PROMPT_LONGEST, &(DureEngineOptions){ .chunk = 8 });
+    DureSession *session = a.session;
+    const size_t n = (size_t)dure_model_hidden(a.g.model);
     DureError error;
     assert_int_equal(dure_session_start_embedding(session, &error), DURE_USAGE); // nothing was fed
     expect_none(session, DURE_POOLING_MEAN, n, "dure_session_start_embedding");
-    feed(session, &ids);
+    feed(session, &a.prompt);
     begin(session);
     assert_int_equal(dure_session_start_embedding(session, &error), DURE_USAGE); // it is being read
-    step(engine);
+    step(a.engine);
     expect_none(session, DURE_POOLING_MEAN, n, "to its end");
     dure_session_cancel(session);
-    run_all(engine);
+    run_all(a.engine);
     assert_int_equal(reason_of(session), DURE_REASON_CANCELLED);
     expect_none(session, DURE_POOLING_MEAN, n, "to its end");
-    free(embed(engine, session, g.model));
+    free(embed(a.engine, session, a.g.model));
     expect_none(session, DURE_POOLING_MEAN, n + 1, "dure_model_hidden");
     expect_none(session, 2, n, "pooling");
     start(session, NULL);
-    run_all(engine);
+    run_all(a.engine);
     expect_none(session, DURE_POOLING_LAST, n, "to its end"); // a later start ends what the earlier one gave
-    dure_ids_free(&ids);
-    dure_session_free(session);
-    dure_engine_free(engine);
-    golden_close(&g);
+    alone_close(&a);
 }
 
 int main(void)

@@ -163,6 +163,50 @@ static inline DureIds golden_ids(const Golden *g, int prompt, const char *what)
     return ids;
 }
 
+// A session alone with a prompt of a golden case.
+typedef struct Alone {
+    Golden g;
+    DureEngine *engine;
+    DureSession *session;
+    DureIds prompt, greedy; // greedy: how the reference goes on
+} Alone;
+
+enum { PROMPT_LONGEST = -1 };
+
+static inline Alone alone_open(const char *name, int prompt, const DureEngineOptions *options)
+{
+    Alone a = { .g = golden_open(name) };
+    if (prompt == PROMPT_LONGEST) prompt = a.g.longest;
+    a.engine = new_engine(a.g.model, options);
+    a.session = new_session(a.engine);
+    a.prompt = golden_ids(&a.g, prompt, "tokens");
+    a.greedy = golden_ids(&a.g, prompt, "greedy");
+    return a;
+}
+
+static inline void alone_close(Alone *a)
+{
+    dure_ids_free(&a->prompt);
+    dure_ids_free(&a->greedy);
+    dure_session_free(a->session);
+    dure_engine_free(a->engine);
+    golden_close(&a->g);
+}
+
+static inline void expect_reply_of(const DureSession *session, const DureIds *prompt, const DureIds *expected)
+{
+    DureIds all = tokens_of(session);
+    expect_ids(&all, prompt->n, expected);
+    dure_ids_free(&all);
+}
+
+static inline void expect_length(const DureSession *session, size_t n)
+{
+    DureIds all = tokens_of(session);
+    assert_int_equal(all.n, n);
+    dure_ids_free(&all);
+}
+
 // ---- Watching ------------------------------------------------------------------------------------------------------
 
 // Every bit of every row that was seen, in order: FNV-1a.

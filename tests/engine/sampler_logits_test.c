@@ -154,10 +154,7 @@ static void dry_is_linear_and_finite_on_one_letter_repeated(void **state)
 
 static size_t unbroken_after(const char *text, const char *const *list)
 {
-    Buf json = tokenizer_json();
-    Tokenizer *tokenizer = NULL;
-    assert_int_equal(tokenizer_from_json(&tokenizer, buf_str(&json), "tokenizer.json").code, ERR_NONE);
-    buf_free(&json);
+    Tokenizer *tokenizer = byte_tokenizer();
     DureSampling s = sampling(0);
     s.dry_breakers = list;
     Sampler *sampler = sampler_of(&s, 256);
@@ -192,10 +189,7 @@ static void wrong_breakers_are_refused(void **state)
     static const char much[] = "0123456789012345678901234567890123456789012345678901234567890123456789";
     const char *const lists[][2] = { { "", NULL }, { "\xFF", NULL }, { much, NULL } };
     for (size_t i = 0; i <= COUNT(lists); i++) {
-        Buf json = tokenizer_json();
-        Tokenizer *tokenizer = NULL;
-        assert_int_equal(tokenizer_from_json(&tokenizer, buf_str(&json), "tokenizer.json").code, ERR_NONE);
-        buf_free(&json);
+        Tokenizer *tokenizer = byte_tokenizer();
         DureSampling s = sampling(0);
         Reply reply;
         s.dry_multiplier = 1;
@@ -262,15 +256,21 @@ static Err forbid_all_but_42(void *user, float *logits, int64_t vocab, const int
     return OK;
 }
 
+static Sampler *masked(double temperature, const LogitMask *mask)
+{
+    const DureSampling s = sampling(temperature);
+    Sampler *sampler = NULL;
+    assert_int_equal(sampler_new(&sampler, &s, VOCAB, mask).code, ERR_NONE);
+    return sampler;
+}
+
 static void masked_tokens_are_never_drawn(void **state)
 {
     (void)state;
     MaskSeen seen = { 0 };
     const LogitMask mask = { .mask = forbid_all_but_42, .user = &seen };
     for (int greedy = 0; greedy < 2; greedy++) {
-        const DureSampling s = sampling(greedy ? 0 : 1);
-        Sampler *sampler = NULL;
-        assert_int_equal(sampler_new(&sampler, &s, VOCAB, &mask).code, ERR_NONE);
+        Sampler *sampler = masked(greedy ? 0 : 1, &mask);
         float logits[VOCAB];
         int32_t id;
         const int32_t ids[] = { 4, 17 };
@@ -294,9 +294,7 @@ static void nothing_left_to_draw_is_a_clear_error(void **state)
     MaskSeen seen = { 0 };
     const LogitMask mask = { .mask = forbid_all_but_42, .user = &seen };
     for (int greedy = 0; greedy < 2; greedy++) {
-        const DureSampling s = sampling(greedy ? 0 : 1);
-        Sampler *sampler = NULL;
-        assert_int_equal(sampler_new(&sampler, &s, VOCAB, &mask).code, ERR_NONE);
+        Sampler *sampler = masked(greedy ? 0 : 1, &mask);
         float logits[VOCAB];
         int32_t id;
         const int32_t forbid[] = { 42, -1, 5000 };

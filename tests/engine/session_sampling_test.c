@@ -1,29 +1,10 @@
 // Sampling in sessions: what begins and ends a reply, what a mask and a bias see, and that batch mates do not matter. The models are
 // tiny golden ones whose replies are noise.
-#include "text_support.h"
+#include "talk_support.h"
 
 #include <math.h>
 
 #include "engine/engine_internal.h"
-
-static char folder[64];
-static DureModel *model;
-
-static int open_folder(void **state)
-{
-    (void)state;
-    folder_make(folder, "exaone_moe/long_window");
-    model = open_model(folder);
-    return 0;
-}
-
-static int close_folder(void **state)
-{
-    (void)state;
-    dure_model_close(model);
-    folder_remove(folder);
-    return 0;
-}
 
 static DureSession *asked(DureEngine *engine)
 {

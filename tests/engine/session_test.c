@@ -31,9 +31,7 @@ static void greedy_equals_the_reference(void **state)
             start(session, &sampling);
             run_all(engine);
             assert_int_equal(reason_of(session), DURE_REASON_LENGTH);
-            DureIds all = tokens_of(session);
-            expect_ids(&all, prompt.n, &expected);
-            dure_ids_free(&all);
+            expect_reply_of(session, &prompt, &expected);
             dure_ids_free(&prompt);
             dure_ids_free(&expected);
             dure_session_free(session);
@@ -61,26 +59,20 @@ static void compare_row(void *user, int64_t position, const float *logits, int64
 static void logits_of_every_position_are_shown(void **state)
 {
     (void)state;
-    Golden g = golden_open("llama/llama3_tied");
     DureEngineOptions options = exact;
     options.chunk = 50; // three batches
-    DureEngine *engine = new_engine(g.model, &options);
-    DureSession *session = new_session(engine);
-    DureIds prompt = golden_ids(&g, g.longest, "tokens");
-    const Stored *expected = golden_find(&g, g.longest, "logits");
-    Against a = { .expected = (const float *)(const void *)checkpoint_data(g.expected, expected),
-                  .vocab = expected->shape[1] };
-    const DureWatch watch = { .logits = compare_row, .user = &a, .all_logits = 1 };
-    dure_session_watch(session, &watch);
-    feed(session, &prompt);
-    start(session, NULL);
-    run_all(engine);
-    assert_int_equal(a.rows, prompt.n);
-    assert_true(a.worst < 4e-4); // case.json: for an engine in float32
-    dure_ids_free(&prompt);
-    dure_session_free(session);
-    dure_engine_free(engine);
-    golden_close(&g);
+    Alone a = alone_open("llama/llama3_tied", PROMPT_LONGEST, &options);
+    const Stored *expected = golden_find(&a.g, a.g.longest, "logits");
+    Against against = { .expected = (const float *)(const void *)checkpoint_data(a.g.expected, expected),
+                        .vocab = expected->shape[1] };
+    const DureWatch watch = { .logits = compare_row, .user = &against, .all_logits = 1 };
+    dure_session_watch(a.session, &watch);
+    feed(a.session, &a.prompt);
+    start(a.session, NULL);
+    run_all(a.engine);
+    assert_int_equal(against.rows, a.prompt.n);
+    assert_true(against.worst < 4e-4); // case.json: for an engine in float32
+    alone_close(&a);
 }
 
 // ---- The same answer -----------------------------------------------------------------------------------------------
@@ -114,7 +106,8 @@ static void expect_answer(DureEngine *engine, const Golden *g, int p, const Dure
 static void answers_ignore_threads_and_chunks(void **state)
 {
     (void)state;
-    static const int cuts[][2] = { { 1, 1 }, { 7, 2 }, { 64, 3 }, { 512, 4 }, { 1, 4 }, { 64, 1 } }; // chunk, threads
+    static const int cuts[][2] = { { 1, 1 },   { 7, 2 },  { 64, 3 },  { 512, 4 }, { 1, 4 },
+                                   { 512, 5 }, { 64, 6 }, { 512, 7 }, { 64, 8 },  { 64, 1 } }; // chunk, threads
     static const char *const levels[] = { "scalar", NULL };
     for (size_t c = 0; c < COUNT(few); c++) {
         for (size_t level = 0; level < COUNT(levels); level++) {
@@ -324,74 +317,56 @@ static void *cancel_soon(void *session)
 static void cancel_from_another_thread_ends_the_reply(void **state)
 {
     (void)state;
-    Golden g = golden_open("llama/llama3_tied");
-    DureEngine *engine = new_engine(g.model, &exact);
-    DureIds prompt = golden_ids(&g, 1, "tokens"), expected = golden_ids(&g, 1, "greedy");
-    DureSession *session = new_session(engine);
+    Alone a = alone_open("llama/llama3_tied", 1, &exact);
     DureError error;
-    const DureSampling endless = greedy(0), sampling = greedy((int64_t)expected.n);
+    const DureSampling endless = greedy(0), sampling = greedy((int64_t)a.greedy.n);
     DureReason reason = DURE_REASON_LENGTH;
     for (int i = 0; i < 50 && reason == DURE_REASON_LENGTH; i++) { // a fast machine may fill the context first
         pthread_t thread;
-        expect_fine(dure_session_reset(session, &error), &error);
-        feed(session, &prompt);
-        start(session, &endless);
-        assert_int_equal(pthread_create(&thread, NULL, cancel_soon, session), 0);
-        run_all(engine);
-        reason = reason_of(session);
+        expect_fine(dure_session_reset(a.session, &error), &error);
+        feed(a.session, &a.prompt);
+        start(a.session, &endless);
+        assert_int_equal(pthread_create(&thread, NULL, cancel_soon, a.session), 0);
+        run_all(a.engine);
+        reason = reason_of(a.session);
         pthread_join(thread, NULL);
     }
     assert_int_equal(reason, DURE_REASON_CANCELLED);
     // The session goes on: a new turn after the cancelled one, and from the start.
-    feed(session, &prompt);
-    start(session, &sampling);
-    run_all(engine);
-    assert_int_equal(reason_of(session), DURE_REASON_LENGTH);
-    expect_fine(dure_session_reset(session, &error), &error);
-    feed(session, &prompt);
-    start(session, &sampling);
-    run_all(engine);
-    DureIds all = tokens_of(session);
-    expect_ids(&all, prompt.n, &expected);
-    dure_ids_free(&all);
-    dure_ids_free(&prompt);
-    dure_ids_free(&expected);
-    dure_session_free(session);
-    dure_engine_free(engine);
-    golden_close(&g);
+    feed(a.session, &a.prompt);
+    start(a.session, &sampling);
+    run_all(a.engine);
+    assert_int_equal(reason_of(a.session), DURE_REASON_LENGTH);
+    expect_fine(dure_session_reset(a.session, &error), &error);
+    feed(a.session, &a.prompt);
+    start(a.session, &sampling);
+    run_all(a.engine);
+    expect_reply_of(a.session, &a.prompt, &a.greedy);
+    alone_close(&a);
 }
 
 static void cancelled_prompt_is_read_on_later(void **state)
 {
     (void)state;
-    Golden g = golden_open("exaone_moe/long_window");
-    DureEngine *engine = new_engine(g.model, &(DureEngineOptions){ .cpu = "scalar", .chunk = 5 });
-    DureIds prompt = golden_ids(&g, g.longest, "tokens"), expected = golden_ids(&g, g.longest, "greedy");
-    DureSession *session = new_session(engine);
+    Alone a = alone_open("exaone_moe/long_window", PROMPT_LONGEST, &(DureEngineOptions){ .cpu = "scalar", .chunk = 5 });
     DureStats stats;
-    const DureSampling sampling = greedy((int64_t)expected.n);
-    feed(session, &prompt);
-    start(session, &sampling);
-    step(engine);
-    step(engine);
-    dure_session_cancel(session);
-    step(engine);
-    assert_int_equal(step(engine), 0);
-    assert_int_equal(reason_of(session), DURE_REASON_CANCELLED);
-    dure_session_stats(session, &stats);
+    const DureSampling sampling = greedy((int64_t)a.greedy.n);
+    feed(a.session, &a.prompt);
+    start(a.session, &sampling);
+    step(a.engine);
+    step(a.engine);
+    dure_session_cancel(a.session);
+    step(a.engine);
+    assert_int_equal(step(a.engine), 0);
+    assert_int_equal(reason_of(a.session), DURE_REASON_CANCELLED);
+    dure_session_stats(a.session, &stats);
     assert_int_equal(stats.context_used, 10);
-    start(session, &sampling);
-    run_all(engine);
-    dure_session_stats(session, &stats);
+    start(a.session, &sampling);
+    run_all(a.engine);
+    dure_session_stats(a.session, &stats);
     assert_int_equal(stats.cached_tokens, 10);
-    DureIds all = tokens_of(session);
-    expect_ids(&all, prompt.n, &expected);
-    dure_ids_free(&all);
-    dure_ids_free(&prompt);
-    dure_ids_free(&expected);
-    dure_session_free(session);
-    dure_engine_free(engine);
-    golden_close(&g);
+    expect_reply_of(a.session, &a.prompt, &a.greedy);
+    alone_close(&a);
 }
 
 // ---- Reading alone, and going on -----------------------------------------------------------------------------------
@@ -400,36 +375,26 @@ static void prompt_can_be_read_before_the_reply_is_asked_for(void **state)
 {
     (void)state;
     for (size_t c = 0; c < COUNT(few); c++) {
-        Golden g = golden_open(few[c]);
-        DureEngine *engine = new_engine(g.model, &exact);
-        DureIds prompt = golden_ids(&g, g.longest, "tokens"), expected = golden_ids(&g, g.longest, "greedy");
-        DureSession *session = new_session(engine);
+        Alone a = alone_open(few[c], PROMPT_LONGEST, &exact);
         DureEvent event;
-        const DureSampling half = greedy((int64_t)expected.n / 2);
-        feed(session, &prompt);
-        start(session, NULL);
-        run_all(engine);
-        assert_true(dure_session_next(session, &event));
+        const DureSampling half = greedy((int64_t)a.greedy.n / 2);
+        feed(a.session, &a.prompt);
+        start(a.session, NULL);
+        run_all(a.engine);
+        assert_true(dure_session_next(a.session, &event));
         assert_int_equal(event.kind, DURE_EVENT_PROMPT);
-        assert_int_equal(event.done, prompt.n);
-        assert_int_equal(event.total, prompt.n);
-        assert_true(dure_session_next(session, &event));
+        assert_int_equal(event.done, a.prompt.n);
+        assert_int_equal(event.total, a.prompt.n);
+        assert_true(dure_session_next(a.session, &event));
         assert_true(event.kind == DURE_EVENT_END && event.reason == DURE_REASON_NONE);
-        assert_false(dure_session_next(session, &event));
+        assert_false(dure_session_next(a.session, &event));
         for (int i = 0; i < 2; i++) { // the second reply goes on where the first one stopped
-            start(session, &half);
-            run_all(engine);
+            start(a.session, &half);
+            run_all(a.engine);
         }
-        DureIds all = tokens_of(session);
-        all.n = prompt.n + expected.n / 2 * 2;
-        expected.n = expected.n / 2 * 2;
-        expect_ids(&all, prompt.n, &expected);
-        dure_ids_free(&all);
-        dure_ids_free(&prompt);
-        dure_ids_free(&expected);
-        dure_session_free(session);
-        dure_engine_free(engine);
-        golden_close(&g);
+        a.greedy.n = a.greedy.n / 2 * 2;
+        expect_reply_of(a.session, &a.prompt, &a.greedy);
+        alone_close(&a);
     }
 }
 
@@ -438,51 +403,36 @@ static void prompt_can_be_read_before_the_reply_is_asked_for(void **state)
 static void reply_ends_where_the_context_ends(void **state)
 {
     (void)state;
-    Golden g = golden_open("llama/llama3_tied");
-    DureEngine *engine = new_engine(g.model, &(DureEngineOptions){ .context = 40 });
-    DureIds prompt = golden_ids(&g, 1, "tokens");
-    DureSession *session = new_session(engine);
+    Alone a = alone_open("llama/llama3_tied", 1, &(DureEngineOptions){ .context = 40 });
     DureError error;
     const DureSampling endless = greedy(0);
-    feed(session, &prompt);
-    start(session, &endless);
-    run_all(engine);
-    assert_int_equal(reason_of(session), DURE_REASON_LENGTH);
-    DureIds all = tokens_of(session);
-    assert_int_equal(all.n, 40);
-    assert_int_equal(dure_session_start(session, &endless, &error), DURE_LIMIT);
+    feed(a.session, &a.prompt);
+    start(a.session, &endless);
+    run_all(a.engine);
+    assert_int_equal(reason_of(a.session), DURE_REASON_LENGTH);
+    expect_length(a.session, 40);
+    assert_int_equal(dure_session_start(a.session, &endless, &error), DURE_LIMIT);
     assert_non_null(strstr(error.text, "40"));
-    dure_ids_free(&all);
-    dure_ids_free(&prompt);
-    dure_session_free(session);
-    dure_engine_free(engine);
-    golden_close(&g);
+    alone_close(&a);
 }
 
 static void too_long_a_prompt_is_refused_with_both_numbers(void **state)
 {
     (void)state;
-    Golden g = golden_open("llama/llama3_tied");
-    DureEngine *engine = new_engine(g.model, &(DureEngineOptions){ .context = 100 });
-    DureIds prompt = golden_ids(&g, g.longest, "tokens"), shorter = golden_ids(&g, 1, "tokens");
-    DureSession *session = new_session(engine);
+    Alone a = alone_open("llama/llama3_tied", PROMPT_LONGEST, &(DureEngineOptions){ .context = 100 });
+    DureIds shorter = golden_ids(&a.g, 1, "tokens");
     DureError error;
-    assert_int_equal(prompt.n, 120);
-    assert_int_equal(dure_session_feed_tokens(session, prompt.at, prompt.n, &error), DURE_LIMIT);
+    assert_int_equal(a.prompt.n, 120);
+    assert_int_equal(dure_session_feed_tokens(a.session, a.prompt.at, a.prompt.n, &error), DURE_LIMIT);
     assert_non_null(strstr(error.text, "120"));
     assert_non_null(strstr(error.text, "100"));
     const DureSampling sampling = greedy(3);
-    feed(session, &shorter); // nothing of the refused prompt stayed
-    start(session, &sampling);
-    run_all(engine);
-    DureIds all = tokens_of(session);
-    assert_int_equal(all.n, shorter.n + 3);
-    dure_ids_free(&all);
-    dure_ids_free(&prompt);
+    feed(a.session, &shorter); // nothing of the refused prompt stayed
+    start(a.session, &sampling);
+    run_all(a.engine);
+    expect_length(a.session, shorter.n + 3);
     dure_ids_free(&shorter);
-    dure_session_free(session);
-    dure_engine_free(engine);
-    golden_close(&g);
+    alone_close(&a);
 }
 
 static void memory_limit_is_refused_with_what_would_fit(void **state)
@@ -584,9 +534,7 @@ static void step_serves_more_sessions_than_a_batch_has_rows(void **state)
     for (size_t i = 0; i < prompt.n + expected.n - 1; i++) assert_int_equal(step(engine), 5);
     assert_int_equal(step(engine), 0);
     for (int i = 0; i < 5; i++) {
-        DureIds all = tokens_of(sessions[i]);
-        expect_ids(&all, prompt.n, &expected);
-        dure_ids_free(&all);
+        expect_reply_of(sessions[i], &prompt, &expected);
         dure_session_free(sessions[i]);
     }
     dure_ids_free(&prompt);
@@ -627,39 +575,31 @@ static void wrong_engine_options_are_refused_by_name(void **state)
 static void misuse_of_a_session_is_told(void **state)
 {
     (void)state;
-    Golden g = golden_open("llama/llama3_tied");
-    DureEngine *engine = new_engine(g.model, NULL);
-    DureSession *session = new_session(engine);
+    Alone a = alone_open("llama/llama3_tied", 1, NULL);
     DureError error;
-    DureIds prompt = golden_ids(&g, 1, "tokens");
     DureSampling sampling = greedy(5);
     const int32_t strange[] = { 5, 288 }, negative = -1;
-    assert_int_equal(step(engine), 0);
-    assert_int_equal(dure_session_start(session, &sampling, &error), DURE_USAGE);
-    assert_int_equal(dure_session_feed_tokens(session, strange, 2, &error), DURE_USAGE);
+    assert_int_equal(step(a.engine), 0);
+    assert_int_equal(dure_session_start(a.session, &sampling, &error), DURE_USAGE);
+    assert_int_equal(dure_session_feed_tokens(a.session, strange, 2, &error), DURE_USAGE);
     assert_non_null(strstr(error.text, "288"));
-    assert_int_equal(dure_session_feed_tokens(session, &negative, 1, &error), DURE_USAGE);
-    feed(session, &prompt);
+    assert_int_equal(dure_session_feed_tokens(a.session, &negative, 1, &error), DURE_USAGE);
+    feed(a.session, &a.prompt);
     sampling.top_p = 2;
-    assert_int_equal(dure_session_start(session, &sampling, &error), DURE_USAGE);
+    assert_int_equal(dure_session_start(a.session, &sampling, &error), DURE_USAGE);
     assert_non_null(strstr(error.text, "top_p"));
     sampling.top_p = 1;
     const char *const stops[] = { "x", NULL };
     sampling.stop = stops; // this model has no tokenizer
-    assert_int_equal(dure_session_start(session, &sampling, &error), DURE_UNSUPPORTED);
+    assert_int_equal(dure_session_start(a.session, &sampling, &error), DURE_UNSUPPORTED);
     sampling.stop = NULL;
-    start(session, &sampling);
-    assert_int_equal(dure_session_start(session, &sampling, &error), DURE_USAGE);
-    assert_int_equal(dure_session_feed_tokens(session, prompt.at, 1, &error), DURE_USAGE);
-    assert_int_equal(dure_session_reset(session, &error), DURE_USAGE);
-    run_all(engine);
-    DureIds all = tokens_of(session);
-    assert_int_equal(all.n, prompt.n + 5);
-    dure_ids_free(&all);
-    dure_ids_free(&prompt);
-    dure_session_free(session);
-    dure_engine_free(engine);
-    golden_close(&g);
+    start(a.session, &sampling);
+    assert_int_equal(dure_session_start(a.session, &sampling, &error), DURE_USAGE);
+    assert_int_equal(dure_session_feed_tokens(a.session, a.prompt.at, 1, &error), DURE_USAGE);
+    assert_int_equal(dure_session_reset(a.session, &error), DURE_USAGE);
+    run_all(a.engine);
+    expect_length(a.session, a.prompt.n + 5);
+    alone_close(&a);
 }
 
 static void model_without_a_tokenizer_still_runs_and_says_what_is_missing(void **state)

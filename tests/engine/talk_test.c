@@ -1,25 +1,6 @@
 // Conversations: tokens, text and templates through the public face, and what a second turn finds in the cache. The model is a tiny
 // golden one with a tokenizer of bytes, so that its replies are noise; what is checked does not depend on their sense.
-#include "text_support.h"
-
-static char folder[64];
-static DureModel *model;
-
-static int open_folder(void **state)
-{
-    (void)state;
-    folder_make(folder, "exaone_moe/long_window");
-    model = open_model(folder);
-    return 0;
-}
-
-static int close_folder(void **state)
-{
-    (void)state;
-    dure_model_close(model);
-    folder_remove(folder);
-    return 0;
-}
+#include "talk_support.h"
 
 static DureIds tokenized(const char *text, int flags)
 {

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "text/text.h"
+
 enum { ID_START = 0xC0, ID_END = 0xC1, ID_THINK = 0xF5 };
 
 // The printable stand-in for a byte, as byte-level BPE has it: its own code point if it shows, else 256 and up.
@@ -54,6 +56,17 @@ static inline Buf tokenizer_json(void)
     buf_text(&json, "},\"merges\":[]}}");
     assert_false(json.failed);
     return json;
+}
+
+static inline Tokenizer *byte_tokenizer(void)
+{
+    Tokenizer *tokenizer = NULL;
+    Buf json = tokenizer_json();
+    Err e = tokenizer_from_json(&tokenizer, buf_str(&json), "tokenizer.json");
+    if (e.code) print_error("%s\n", e.text);
+    assert_int_equal(e.code, ERR_NONE);
+    buf_free(&json);
+    return tokenizer;
 }
 
 // The generation prompt opens a thought that the next turn's rendering leaves out, as reasoning models do.

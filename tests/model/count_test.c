@@ -1,29 +1,6 @@
 // Sizes reckoned from the configs of the released models, as far as their publishers' figures are known: parameters, those read for
 // one token, and the bytes of a cache. The configs are written from the tables of the model pages in docs/.
-#include "model/model_internal.h"
-
-#include <setjmp.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-static Recipe *recipe_of_config(Arena *arena, const char *name)
-{
-    char path[1200];
-    Buf text = { 0 };
-    json_t *json = NULL;
-    Meta *meta = NULL;
-    Recipe *r = NULL;
-    snprintf(path, sizeof path, "%s/model/configs/%s.json", DURE_TEST_DATA, name);
-    Err e = file_read(&text, path, 1 << 20);
-    if (!e.code) e = json_parse(&json, buf_str(&text), JSON_COMMENTS, path);
-    if (!e.code) e = meta_from_json(&meta, arena, json, path);
-    if (!e.code) e = recipe_from(&r, arena, meta, NULL, NULL);
-    if (e.code) fail_msg("%s", e.text);
-    json_decref(json);
-    buf_free(&text);
-    return r;
-}
+#include "recipe_support.h"
 
 typedef struct Expected {
     const char *config, *family;
@@ -56,7 +33,7 @@ static void parameters_are_those_that_publishers_tell(void **state)
     for (size_t i = 0; i < COUNT(models); i++) {
         const Expected *e = &models[i];
         Arena arena = arena_new("test");
-        Recipe *r = recipe_of_config(&arena, e->config);
+        Recipe *r = recipe_of_file(&arena, e->config);
         ParameterCount count = recipe_parameters(r);
         assert_string_equal(r->family, e->family);
         assert_int_equal(count.decoder, e->decoder);
@@ -86,7 +63,7 @@ static void caches_are_those_that_publishers_tell(void **state)
     };
     for (size_t i = 0; i < COUNT(caches); i++) {
         Arena arena = arena_new("test");
-        Recipe *r = recipe_of_config(&arena, caches[i].config);
+        Recipe *r = recipe_of_file(&arena, caches[i].config);
         assert_int_equal(recipe_kv_bytes(r, caches[i].tokens, 2, false), caches[i].bytes);
         assert_int_equal(recipe_kv_bytes(r, caches[i].tokens, 2, true), caches[i].whole);
         recipe_free(r);

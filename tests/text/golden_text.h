@@ -1,5 +1,5 @@
-// What the tests of text/ share: golden files below tests/golden, read as text, JSON or lines of JSON. A file that cannot
-// be read fails the running test.
+// What the tests of text/ share: golden files below tests/golden, read as text, JSON, lines of JSON or a tokenizer. A file that
+// cannot be read fails the running test.
 #ifndef DURE_GOLDEN_TEXT_H
 #define DURE_GOLDEN_TEXT_H
 
@@ -58,6 +58,18 @@ static inline json_t *golden_lines(const char *folder, const char *name)
     }
     buf_free(&text);
     return list;
+}
+
+// That of a folder below tests/golden/text, "axk1" say.
+static inline Tokenizer *golden_tokenizer(const char *name)
+{
+    char folder[256];
+    Tokenizer *tokenizer = NULL;
+    snprintf(folder, sizeof folder, "text/%s", name);
+    Buf json = golden_text(folder, "tokenizer.json");
+    EXPECT_OK(tokenizer_from_json(&tokenizer, buf_str(&json), name));
+    buf_free(&json);
+    return tokenizer;
 }
 
 static inline Str golden_str(const json_t *object, const char *key)

@@ -187,11 +187,9 @@ static void special_tokens_of_a_picture_are_kept(void **state)
     (void)state;
     static const char *const ids[] = { "<|discrete_image_start|>", "<|mime_start|>", "<|discrete_image_end|>",
                                        "<|mime_start|>", "<|im_end|>" };
-    Tokenizer *t = NULL;
+    Tokenizer *t = golden_tokenizer("hyperclovax");
     Parser *p = NULL;
     ReplyMessage message = { 0 };
-    Buf json = golden_text("text/hyperclovax", "tokenizer.json");
-    EXPECT_OK(tokenizer_from_json(&t, buf_str(&json), "tokenizer"));
     EXPECT_OK(parser_new(&p, &reply_omni, t, &(ParserOptions){ .start = PARSER_CONTENT, .drop_special = true }));
     for (size_t i = 0; i < COUNT(ids); i++) EXPECT_OK(parser_put(p, tokenizer_id(t, str(ids[i]))));
     json_t *got = finish(p, &message, false);
@@ -207,7 +205,6 @@ static void special_tokens_of_a_picture_are_kept(void **state)
     json_decref(got);
     json_decref(want);
     tokenizer_free(t);
-    buf_free(&json);
 }
 
 // ---- Turns ---------------------------------------------------------------------------------------------------------
@@ -237,9 +234,7 @@ static const Case open_turn_cases[] = {
 static void the_models_own_end_ends_no_thought(void **state)
 {
     (void)state;
-    Tokenizer *t = NULL;
-    Buf json = golden_text("text/hyperclovax", "tokenizer.json");
-    EXPECT_OK(tokenizer_from_json(&t, buf_str(&json), "tokenizer"));
+    Tokenizer *t = golden_tokenizer("hyperclovax");
     const int32_t end = tokenizer_id(t, str("<|im_end|>"));
     for (size_t i = 0; i < COUNT(turn_cases); i++) {
         json_t *expected = golden_parse(str(turn_cases[i].expected), "expected");
@@ -255,7 +250,6 @@ static void the_models_own_end_ends_no_thought(void **state)
     }
     for (size_t i = 0; i < COUNT(open_turn_cases); i++) check(&reply_turns, NULL, &open_turn_cases[i]);
     tokenizer_free(t);
-    buf_free(&json);
 }
 
 static void a_reply_goes_on_behind_its_thought_alone(void **state)
@@ -276,9 +270,7 @@ static void a_reply_goes_on_behind_its_thought_alone(void **state)
         { "<|im_start|>assistant/thi<|im_end|>", false },
         { "", false },
     };
-    Tokenizer *t = NULL;
-    Buf json = golden_text("text/hyperclovax", "tokenizer.json");
-    EXPECT_OK(tokenizer_from_json(&t, buf_str(&json), "tokenizer"));
+    Tokenizer *t = golden_tokenizer("hyperclovax");
     for (size_t i = 0; i < COUNT(cases); i++) {
         Ids ids = { 0 };
         bool goes_on;
@@ -290,7 +282,6 @@ static void a_reply_goes_on_behind_its_thought_alone(void **state)
         ids_free(&ids);
     }
     tokenizer_free(t);
-    buf_free(&json);
 }
 
 // ---- Which form ----------------------------------------------------------------------------------------------------
@@ -310,19 +301,15 @@ static void a_templates_own_marks_choose_the_form(void **state)
         { "axk1", "", &reply_hermes },
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        char folder[64];
-        Tokenizer *t = NULL;
+        Tokenizer *t = golden_tokenizer(cases[i].tokenizer);
         Chat *chat = NULL;
-        snprintf(folder, sizeof folder, "text/%s", cases[i].tokenizer);
-        Buf json = golden_text(folder, "tokenizer.json"), source = { 0 };
-        EXPECT_OK(tokenizer_from_json(&t, buf_str(&json), folder));
+        Buf source = { 0 };
         buf_text(&source, cases[i].source);
         buf_char(&source, '.');
         EXPECT_OK(chat_new(&chat, &(ChatFiles){ .template_text = buf_str(&source), .source = "test" }, t));
         if (chat_reply_form(chat) != cases[i].form) fail_msg("%s: %s", cases[i].source, chat_reply_form(chat)->name);
         chat_free(chat);
         tokenizer_free(t);
-        buf_free(&json);
         buf_free(&source);
     }
 }
@@ -375,11 +362,7 @@ static void ids_and_text_are_cut_alike(void **state)
     json_t *tools = golden_parse(str(tools_text), "tools");
     uint32_t seed = 11;
     for (size_t c = 0; c < COUNT(cases); c++) {
-        char folder[64];
-        Tokenizer *t = NULL;
-        snprintf(folder, sizeof folder, "text/%s", cases[c].family);
-        Buf json = golden_text(folder, "tokenizer.json");
-        EXPECT_OK(tokenizer_from_json(&t, buf_str(&json), folder));
+        Tokenizer *t = golden_tokenizer(cases[c].family);
         size_t marks = 0;
         while (cases[c].form->rows[marks].text) marks++;
         for (int round = 0; round < 400; round++) {
@@ -400,7 +383,7 @@ static void ids_and_text_are_cut_alike(void **state)
             json_t *by_ids = parse_ids(cases[c].form, t, start, tools, &ids);
             json_t *by_text = parse_text(cases[c].form, t, start, tools, buf_str(&text), 7, seed);
             if (!json_equal(by_ids, by_text))
-                fail_msg("%s of %s: %s\n  ids  %s\n  text %s", cases[c].form->name, folder, buf_str(&text).at,
+                fail_msg("%s of %s: %s\n  ids  %s\n  text %s", cases[c].form->name, cases[c].family, buf_str(&text).at,
                          json_dumps(by_ids, 0), json_dumps(by_text, 0));
             json_decref(by_ids);
             json_decref(by_text);
@@ -408,7 +391,6 @@ static void ids_and_text_are_cut_alike(void **state)
             buf_free(&text);
         }
         tokenizer_free(t);
-        buf_free(&json);
     }
     json_decref(tools);
 }

@@ -16,11 +16,10 @@ static Family family_open(const char *name)
     Family f = { 0 };
     char folder[64];
     snprintf(folder, sizeof folder, "text/%s", name);
-    Buf json = golden_text(folder, "tokenizer.json"), source = golden_text(folder, "chat_template.jinja");
-    EXPECT_OK(tokenizer_from_json(&f.tokenizer, buf_str(&json), name));
+    Buf source = golden_text(folder, "chat_template.jinja");
+    f.tokenizer = golden_tokenizer(name);
     const ChatFiles files = { .template_text = buf_str(&source), .source = name };
     EXPECT_OK(chat_new(&f.chat, &files, f.tokenizer));
-    buf_free(&json);
     buf_free(&source);
     f.form = chat_reply_form(f.chat);
     f.replies = golden_lines(folder, "replies.jsonl");

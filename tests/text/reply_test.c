@@ -16,17 +16,6 @@ static const Expected expected[] = {
     { "solar_open", "solar_open", "solar" },
 };
 
-static Tokenizer *tokenizer_of(const char *family)
-{
-    char folder[64];
-    Tokenizer *tokenizer = NULL;
-    snprintf(folder, sizeof folder, "text/%s", family);
-    Buf json = golden_text(folder, "tokenizer.json");
-    EXPECT_OK(tokenizer_from_json(&tokenizer, buf_str(&json), family));
-    buf_free(&json);
-    return tokenizer;
-}
-
 static Chat *chat_of(Str template_text, Tokenizer *tokenizer)
 {
     Chat *chat = NULL;
@@ -42,7 +31,7 @@ static void every_family_gets_its_form(void **state)
         char folder[64];
         snprintf(folder, sizeof folder, "text/%s", expected[i].family);
         Buf source = golden_text(folder, "chat_template.jinja");
-        Tokenizer *tokenizer = tokenizer_of(expected[i].tokenizer);
+        Tokenizer *tokenizer = golden_tokenizer(expected[i].tokenizer);
         Chat *chat = chat_of(buf_str(&source), tokenizer);
         assert_string_equal(chat_reply_form(chat)->name, expected[i].form);
         chat_free(chat);
@@ -112,7 +101,7 @@ static void every_token_that_a_template_writes_is_guarded(void **state)
         size_t guarded = 0;
         snprintf(folder, sizeof folder, "text/%s", expected[i].family);
         Buf source = golden_text(folder, "chat_template.jinja");
-        Tokenizer *tokenizer = tokenizer_of(expected[i].tokenizer);
+        Tokenizer *tokenizer = golden_tokenizer(expected[i].tokenizer);
         Chat *chat = chat_of(buf_str(&source), tokenizer);
         for (int32_t id = 0; id < tokenizer_size(tokenizer); id++) {
             Str token = tokenizer_token(tokenizer, id);

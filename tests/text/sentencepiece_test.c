@@ -1,15 +1,9 @@
 // What the vectors of SentencePiece models do not say: damaged and lying files, and what a user's text may not become.
-#include "text/tokenizer_internal.h"
+#include "text/golden_text.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
-#include <cmocka.h>
+#include "text/tokenizer_internal.h"
 
 static const char source[] = "m/tokenizer.model";
 
@@ -154,16 +148,6 @@ static void texts_of_an_added_token_s_twin_keep_the_vocabulary_s_id(void **state
 
 // ---- Damage --------------------------------------------------------------------------------------------------------
 
-static Buf read_model(const char *name)
-{
-    char path[512];
-    snprintf(path, sizeof path, DURE_TEST_DATA "/golden/text/sentencepiece/%s", name);
-    Buf file = { 0 };
-    Err e = file_read(&file, path, 1 << 20);
-    if (e.code) fail_msg("%s", e.text);
-    return file;
-}
-
 static bool survives(Str model)
 {
     Tokenizer *t;
@@ -189,7 +173,7 @@ static void every_cut_of_a_model_is_one_sentence_or_a_model(void **state)
     (void)state;
     static const char *const names[] = { "bpe_plain.model", "unigram_rules.model" };
     for (size_t i = 0; i < COUNT(names); i++) {
-        Buf file = read_model(names[i]);
+        Buf file = golden_text("text/sentencepiece", names[i]);
         size_t good = 0, step = i ? 7 : 1;
         for (size_t n = 0; n < file.n; n += step) {
             char *copy = malloc(n ? n : 1); // so that a sanitizer sees a read behind the cut
@@ -208,7 +192,7 @@ static void every_changed_byte_is_one_sentence_or_a_model(void **state)
 {
     (void)state;
     static const uint8_t changes[] = { 0x01, 0x08, 0x80, 0xFF };
-    Buf file = read_model("unigram_rules.model");
+    Buf file = golden_text("text/sentencepiece", "unigram_rules.model");
     for (size_t i = 0; i < file.n; i += 3) {
         file.at[i] = (char)(file.at[i] ^ changes[i % COUNT(changes)]);
         survives(buf_str(&file));

@@ -1,15 +1,6 @@
 // The vectors of tests/golden/text: ids, decoding, pieces and long texts of every family's tokenizer and of tiny ones with
 // one trait each, as Hugging Face tokenizers gives them.
-#include "text/text.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "text/golden_text.h"
 
 static const char *const families[] = { "axk1", "hyperclovax", "exaone_moe", "exaone4", "solar_open", "vaetki" };
 static const char *const quirks[] = {
@@ -56,22 +47,9 @@ static const char *const quirks[] = {
 
 static Buf read_file(const char *folder, const char *name)
 {
-    char path[512];
-    snprintf(path, sizeof path, DURE_TEST_DATA "/golden/text/%s/%s", folder, name);
-    Buf text = { 0 };
-    Err e = file_read(&text, path, 64 << 20);
-    if (e.code) fail_msg("%s", e.text);
-    return text;
-}
-
-static Tokenizer *load(const char *folder)
-{
-    Buf json = read_file(folder, "tokenizer.json");
-    Tokenizer *t;
-    Err e = tokenizer_from_json(&t, buf_str(&json), folder);
-    if (e.code) fail_msg("%s", e.text);
-    buf_free(&json);
-    return t;
+    char below[256];
+    snprintf(below, sizeof below, "text/%s", folder);
+    return golden_text(below, name);
 }
 
 // Calls `check` for each line of a file of JSON lines.
@@ -201,7 +179,7 @@ static void every_family_gives_the_reference_ids_and_texts(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(families); i++) {
-        Tokenizer *t = load(families[i]);
+        Tokenizer *t = golden_tokenizer(families[i]);
         each_line(families[i], "cases.jsonl", t, check_case);
         tokenizer_free(t);
     }
@@ -211,7 +189,7 @@ static void every_family_takes_long_texts(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(families); i++) {
-        Tokenizer *t = load(families[i]);
+        Tokenizer *t = golden_tokenizer(families[i]);
         each_line(families[i], "long.jsonl", t, check_long);
         tokenizer_free(t);
     }
@@ -223,7 +201,7 @@ static void every_trait_gives_the_reference_ids_and_texts(void **state)
     for (size_t i = 0; i < COUNT(quirks); i++) {
         char folder[64];
         snprintf(folder, sizeof folder, "quirks/%s", quirks[i]);
-        Tokenizer *t = load(folder);
+        Tokenizer *t = golden_tokenizer(folder);
         each_line(folder, "cases.jsonl", t, check_case);
         tokenizer_free(t);
     }

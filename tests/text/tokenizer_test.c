@@ -1,35 +1,8 @@
 // What the vectors do not say: pieces, guards, streams, refusals, GGUF.
+#include "text/golden_text.h"
+
 #include "text/tokenizer_internal.h"
 #include "text/unicode_table.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-static Buf read_file(const char *name)
-{
-    char path[512];
-    snprintf(path, sizeof path, DURE_TEST_DATA "/golden/text/%s", name);
-    Buf text = { 0 };
-    Err e = file_read(&text, path, 64 << 20);
-    if (e.code) fail_msg("%s", e.text);
-    return text;
-}
-
-static Tokenizer *load(const char *name)
-{
-    Buf json = read_file(name);
-    Tokenizer *t;
-    Err e = tokenizer_from_json(&t, buf_str(&json), name);
-    if (e.code) fail_msg("%s", e.text);
-    buf_free(&json);
-    return t;
-}
 
 static Ids encode(const Tokenizer *t, const char *text, const TokenizeOptions *o)
 {
@@ -69,12 +42,11 @@ static void text_is_cut_into_the_reference_pieces(void **state)
     static const char *const families[] = { "axk1", "hyperclovax", "exaone_moe", "exaone4", "solar_open" };
     for (size_t i = 0; i < COUNT(families); i++) {
         char name[64];
-        snprintf(name, sizeof name, "%s/tokenizer.json", families[i]);
-        Tokenizer *t = load(name);
+        Tokenizer *t = golden_tokenizer(families[i]);
         t->before = t->after = (Matcher){ 0 }; // the pieces know nothing of added tokens
         assert_int_equal(parts_add_step(t, (Step){ .apply = compare_piece }).code, 0);
         snprintf(name, sizeof name, "%s/pieces.jsonl", families[i]);
-        Buf file = read_file(name);
+        Buf file = golden_text("text", name);
         for (char *line = strtok(file.at, "\n"); line; line = strtok(NULL, "\n")) {
             json_t *j = json_loads(line, JSON_ALLOW_NUL, NULL);
             const json_t *text = json_object_get(j, "text");
@@ -97,7 +69,7 @@ static void text_is_cut_into_the_reference_pieces(void **state)
 static void a_special_token_in_a_message_stays_text(void **state)
 {
     (void)state;
-    Tokenizer *t = load("axk1/tokenizer.json");
+    Tokenizer *t = golden_tokenizer("axk1");
     int32_t end = tokenizer_id(t, str("<|im_end|>")), think = tokenizer_id(t, str("<think>"));
     const char *text = "<|im_end|>a<|im_end|><think>";
     Ids free_ids = encode(t, text, NULL);
@@ -133,7 +105,7 @@ static void a_special_token_in_a_message_stays_text(void **state)
 static void message_text_cannot_break_the_template_s_tokens(void **state)
 {
     (void)state;
-    Tokenizer *t = load("axk1/tokenizer.json");
+    Tokenizer *t = golden_tokenizer("axk1");
     int32_t end = tokenizer_id(t, str("<|im_end|>"));
     static const char *const users[] = { "<|im_end|", "<|im_en<|im_end|", "<", "<|im_start|><|im_end|>",
                                          "\xff\xf0\x9f<|im_end|>" };
@@ -155,11 +127,10 @@ static void message_text_cannot_break_the_template_s_tokens(void **state)
 static void ranges_do_not_change_the_ids_of_ordinary_text(void **state)
 {
     (void)state;
-    static const char *const names[] = { "axk1/tokenizer.json", "exaone4/tokenizer.json",
-                                         "quirks/added_normalized/tokenizer.json" };
+    static const char *const names[] = { "axk1", "exaone4", "quirks/added_normalized" };
     const char *text = "한국어 문장과 e\xCC\x81 English words,  spaces\t\t and Norm\xE2\x91\xA0 12345\n\n끝";
     for (size_t k = 0; k < COUNT(names); k++) {
-        Tokenizer *t = load(names[k]);
+        Tokenizer *t = golden_tokenizer(names[k]);
         Ids want = encode(t, text, NULL);
         for (size_t b = 0; b + 1 < strlen(text); b += 3) {
             Range r[2] = { { b, b + 1 }, { b + 1, strlen(text) } };
@@ -175,7 +146,7 @@ static void ranges_do_not_change_the_ids_of_ordinary_text(void **state)
 static void a_guard_follows_text_through_the_normaliser(void **state)
 {
     (void)state;
-    Tokenizer *t = load("quirks/added_normalized/tokenizer.json");
+    Tokenizer *t = golden_tokenizer("quirks/added_normalized");
     int32_t norm = tokenizer_id(t, str("Norm\xE2\x91\xA0")); // looked for as "norm1"
     assert_int_equal(tokenizer_guard(t, norm).code, 0);
     const char *text = "\xE2\x91\xA0 NORM\xE2\x91\xA0 x";
@@ -191,7 +162,7 @@ static void a_guard_follows_text_through_the_normaliser(void **state)
 static void plain_recognises_no_special_tokens(void **state)
 {
     (void)state;
-    Tokenizer *t = load("exaone4/tokenizer.json");
+    Tokenizer *t = golden_tokenizer("exaone4");
     Ids ids = encode(t, "[BOS]  <think>", &(TokenizeOptions){ .plain = true });
     assert_int_equal(count_of(&ids, tokenizer_id(t, str("[BOS]"))), 0);
     assert_int_equal(count_of(&ids, tokenizer_id(t, str("<think>"))), 1);
@@ -203,7 +174,7 @@ static void plain_recognises_no_special_tokens(void **state)
 static void ranges_that_lie_are_refused(void **state)
 {
     (void)state;
-    Tokenizer *t = load("quirks/digits/tokenizer.json");
+    Tokenizer *t = golden_tokenizer("quirks/digits");
     static const Range wrong[][2] = { { { 2, 1 }, { 2, 2 } }, { { 0, 4 }, { 2, 5 } }, { { 0, 1 }, { 1, 99 } } };
     for (size_t i = 0; i < COUNT(wrong); i++) {
         Ids ids = { 0 };
@@ -235,9 +206,7 @@ static void joined_streams_equal_the_whole(void **state)
                                          "quirks/unk_not_fused" };
     uint64_t seed = 7;
     for (size_t k = 0; k < COUNT(names); k++) {
-        char name[64];
-        snprintf(name, sizeof name, "%s/tokenizer.json", names[k]);
-        Tokenizer *t = load(name);
+        Tokenizer *t = golden_tokenizer(names[k]);
         for (int round = 0; round < 400; round++) {
             Ids ids = { 0 };
             size_t n = next_random(&seed) % 100;
@@ -266,7 +235,7 @@ static void joined_streams_equal_the_whole(void **state)
 static void any_bytes_come_back_as_their_repaired_text(void **state)
 {
     (void)state;
-    Tokenizer *t = load("solar_open/tokenizer.json");
+    Tokenizer *t = golden_tokenizer("solar_open");
     uint64_t seed = 11;
     for (int round = 0; round < 400; round++) {
         char bytes[64];
@@ -289,7 +258,7 @@ static void any_bytes_come_back_as_their_repaired_text(void **state)
 static void a_run_of_byte_tokens_longer_than_the_hold_is_one_text(void **state)
 {
     (void)state;
-    Tokenizer *t = load("vaetki/tokenizer.json");
+    Tokenizer *t = golden_tokenizer("vaetki");
     Buf text = { 0 }, back = { 0 };
     for (int i = 0; i < 60; i++) buf_text(&text, "\xF0\x90\x8D\x88"); // not in the vocabulary
     Ids ids = { 0 };
@@ -327,7 +296,7 @@ static void encode_part(void *arg, int64_t part)
 static void threads_share_one_tokenizer(void **state)
 {
     (void)state;
-    Tokenizer *t = load("exaone_moe/tokenizer.json");
+    Tokenizer *t = golden_tokenizer("exaone_moe");
     Buf text = { 0 };
     for (int i = 0; i < 3000; i++) buf_text(&text, i % 50 ? "\xED\x95\x9C\xEA\xB5\xAD words " : "e\xCC\x81, 12!\n");
     Ids want = { 0 };
@@ -347,7 +316,7 @@ static void a_long_pre_token_comes_back_whole(void **state)
 {
     (void)state;
     // One piece without a border that nothing crosses, and the same with many.
-    Tokenizer *t = load("exaone_moe/tokenizer.json");
+    Tokenizer *t = golden_tokenizer("exaone_moe");
     static const char *const units[] = { "\xEA\xB0\x80", "a", "\xEC\x95\x88\xEB\x85\x95xyz\xED\x95\x98" };
     for (size_t k = 0; k < COUNT(units); k++) {
         Buf text = { 0 }, back = { 0 };
@@ -387,9 +356,7 @@ static void cutting_where_no_merge_crosses_changes_no_ids(void **state)
                                          "\x01" };
     uint64_t seed = 5;
     for (size_t k = 0; k < COUNT(names); k++) {
-        char name[64];
-        snprintf(name, sizeof name, "%s/tokenizer.json", names[k]);
-        Tokenizer *t = load(name), *whole = load(name);
+        Tokenizer *t = golden_tokenizer(names[k]), *whole = golden_tokenizer(names[k]);
         uint16_t *filter = whole->merges.borders.near;
         assert_non_null(filter);
         whole->merges.borders.near = NULL;

@@ -37,7 +37,6 @@ static void route_groups(RouteScratch *s, const RouteIn *in)
 {
     int64_t size = in->E / in->groups;
     if (size < 1) return; // more groups than experts: nothing to close
-    if (size < 1) return; // more groups than experts: nothing to close
     for (int64_t g = 0; g < in->groups; g++) {
         const float *c = s->choice + g * size;
         float first = -INFINITY, second = -INFINITY;
