@@ -116,16 +116,17 @@ typedef struct Command {
     const char *summary;   // one line, no full stop
     const char *about;     // paragraphs, separated by newlines
     unsigned uses;
-    const Option *own; // or NULL
-    size_t bytes;      // of its options struct
-    int most_rest;     // arguments behind MODEL
+    const Option *own;                  // or NULL
+    size_t bytes;                       // of its options struct
+    int most_rest;                      // arguments behind MODEL
+    void (*defaults)(Options *options); // what its own options are when they are not given; NULL: zero
     int (*run)(Options *options);
 } Command;
 
 extern const Command *const commands[]; // NULL-terminated; main.c
 extern const Command command_run, command_chat, command_inspect, command_tokenize, command_detokenize, command_render,
     command_parse, command_logits, command_embed, command_perplexity, command_compare, command_pull, command_list,
-    command_rm;
+    command_rm, command_train;
 
 extern const Option common_options[]; // ends with name NULL
 extern const char *const cpu_levels[],

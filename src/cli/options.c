@@ -430,6 +430,7 @@ static int options_check(const Options *out, const Command *command)
 int options_parse(Options *out, const Command *command, int argc, char **argv)
 {
     sampling_not_given(&out->sampling);
+    if (command->defaults) command->defaults(out);
     int code = options_read(out, command, argc, argv);
     if (code >= 0) return code;
     if (out->help) {

@@ -130,6 +130,16 @@ static int ask(const RunOptions *o, const char *tools, const Bytes *prompt)
     return code;
 }
 
+int run_prompt(const Options *options, const char *prompt)
+{
+    const RunOptions o = { .common = *options };
+    Bytes text = { 0 };
+    bytes_put(&text, prompt, strlen(prompt));
+    const int code = ask(&o, NULL, &text);
+    bytes_free(&text);
+    return code;
+}
+
 static int batch_options(const RunOptions *o)
 {
     const Options *c = &o->common;

@@ -12,5 +12,6 @@ typedef struct RunOptions {
 } RunOptions;
 
 int batch_run(const RunOptions *options); // exit code, told; batch.c
+int run_prompt(const Options *options, const char *prompt); // one answer of options->model, shown. Exit code, told
 
 #endif
