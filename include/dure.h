@@ -403,14 +403,14 @@ typedef struct DureTrainEvent {
     const char *text; /* valid during the call */
     int64_t done, total;
     int64_t step, steps;
-    double loss;        /* mean over the learned tokens, of foretelling the next one; natural logarithm */
-    double draft_loss;  /* of the draft layers; 0: there are none */
-    double norm;        /* of the gradient, before it is clipped */
-    double rate;        /* the step's learning rate */
-    double load;        /* largest share of tokens that an expert got, times the number of experts: 1 is even; 0: no experts */
-    int64_t tokens;     /* read since the training began */
-    double per_second;  /* tokens, over the last steps */
-    double peak_share;  /* of what this machine's processors could multiply and add; 0: unknown */
+    double loss;       /* mean over the learned tokens, of foretelling the next one; natural logarithm */
+    double draft_loss; /* of the draft layers; 0: there are none */
+    double norm;       /* of the gradient, before it is clipped */
+    double rate;       /* the step's learning rate */
+    double load; /* largest share of tokens that an expert got, times the number of experts: 1 is even; 0: no experts */
+    int64_t tokens;    /* read since the training began */
+    double per_second; /* tokens, over the last steps */
+    double peak_share; /* of what this machine's processors could multiply and add; 0: unknown */
     double seconds_left;
 } DureTrainEvent;
 
@@ -419,25 +419,25 @@ typedef enum DureSchedule { DURE_COSINE, DURE_WSD, DURE_CONSTANT } DureSchedule;
 
 /* Filled by dure_train_defaults; what is 0 or NULL there is to be set or to be left. */
 typedef struct DureTrainOptions {
-    const char *model;        /* folder with config.json, tokenizer files and, for talks, a chat template */
-    const char *out;          /* folder, made when it is absent: the model and, in training/, what the training needs to go on */
+    const char *model; /* folder with config.json, tokenizer files and, for talks, a chat template */
+    const char *out; /* folder, made when it is absent: the model and, in training/, what the training needs to go on */
     const char *const *data;  /* *.jsonl, *.tsv or texts; NULL-terminated */
     const char *const *valid; /* the same, never learned; or NULL */
     const char *init_from;    /* a model whose weights to begin with; NULL: by chance */
     int64_t steps;            /* 0: as many as `epochs` gives */
     double epochs;
-    int64_t batch_tokens; /* of a step, at least; documents are whole */
-    int64_t rows;         /* tokens that are computed at once; 0: as many as context, at least 2,048 */
-    int64_t context;      /* most tokens of a document */
-    int optimizer;        /* DureOptimizer */
-    int schedule;         /* DureSchedule */
+    int64_t batch_tokens;    /* of a step, at least; documents are whole */
+    int64_t rows;            /* tokens that are computed at once; 0: as many as context, at least 2,048 */
+    int64_t context;         /* most tokens of a document */
+    int optimizer;           /* DureOptimizer */
+    int schedule;            /* DureSchedule */
     double rate, least_rate; /* the largest, and the last as a share of it */
     int64_t warmup;          /* steps */
     double decay_share;      /* of the steps, at the end of DURE_WSD */
     double beta1, beta2, momentum, weight_decay, clip;
     double draft_factor, balance_factor, balance_rate;
-    double average;     /* of the weights' moving average, which is then what is saved; 0: none */
-    double init_std;    /* 0: the config's initializer_range, or 0.02 */
+    double average;  /* of the weights' moving average, which is then what is saved; 0: none */
+    double init_std; /* 0: the config's initializer_range, or 0.02 */
     uint64_t seed;
     int64_t save_every, valid_every; /* steps */
     int64_t most_bad;                /* lines of data that may be left out */

@@ -11,7 +11,7 @@ typedef struct RunOptions {
     TextList attach;
 } RunOptions;
 
-int batch_run(const RunOptions *options); // exit code, told; batch.c
+int batch_run(const RunOptions *options);                   // exit code, told; batch.c
 int run_prompt(const Options *options, const char *prompt); // one answer of options->model, shown. Exit code, told
 
 #endif
