@@ -190,11 +190,9 @@ static int slot_start(Slot *slot, const Batch *b, const json_t *asked, DureError
     DureRenderOptions how = b->how;
     how.tools = slot->tools;
     how.kwargs = slot->kwargs;
-    DureParserOptions parser = { .tools = slot->tools, .drop_special = 1, .stop = slot->options.stop.at };
     int code = dure_session_new(&slot->running.session, b->running->engine, error);
     if (!code) code = dure_session_feed_messages(slot->running.session, messages, strlen(messages), &how, error);
-    if (!code) code = dure_reply_open(b->running->model, messages, strlen(messages), &how, &parser.open, error);
-    if (!code) code = dure_parser_new(&slot->parser, b->running->model, &parser, error);
+    if (!code) code = reply_parser(&slot->parser, b->running->model, messages, &how, &slot->options, error);
     free(messages);
     if (code) return code;
     slot->how = (AnswerHow){ .sampling = &slot->sampling, .parser = slot->parser };
@@ -222,12 +220,8 @@ static void told_answer(Batch *b, const Slot *slot)
 {
     const Answer *a = &slot->answer;
     const DureStats *s = &a->stats;
-    const bool called = a->reason == DURE_REASON_STOP && json_array_size(a->calls);
-    json_t *line =
-        need(json_pack("{s:n, s:o, s:s, s:{s:I, s:I, s:I}}", "id", "message", answer_message(a), "finish_reason",
-                       called ? "tool_calls" : reason_name(a->reason), "usage", "prompt_tokens",
-                       (json_int_t)s->prompt_tokens, "completion_tokens", (json_int_t)s->reply_tokens, "total_tokens",
-                       (json_int_t)s->prompt_tokens + s->reply_tokens));
+    json_t *line = need(json_pack("{s:n, s:o, s:s, s:o}", "id", "message", answer_message(a), "finish_reason",
+                                  answer_finish(a), "usage", usage_json(s)));
     if (a->partial.n && json_object_set_new(line, "partial", json_stringn(a->partial.at, a->partial.n))) need(NULL);
     b->prompt_tokens += s->prompt_tokens;
     b->reply_tokens += s->reply_tokens;
