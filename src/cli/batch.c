@@ -38,6 +38,7 @@ typedef struct Batch {
     const RunOptions *o;
     Running *running;
     DureRenderOptions how;
+    json_t *kwargs; // what the command line says for all
     Request *requests;
     size_t count, next, written, resumed, live, errors;
     Slot *slots; // [parallel]
@@ -120,21 +121,18 @@ static bool stop_from(TextList *out, const json_t *stop, DureError *error)
 }
 
 // What the command line says for all, below it what the request says for itself; by malloc, or NULL.
-static bool kwargs_from(char **out, const Slot *slot, const json_t *asked, DureError *error)
+static bool kwargs_from(char **out, const json_t *given, const json_t *asked, DureError *error)
 {
     const json_t *own = json_object_get(asked, "chat_template_kwargs"),
                  *effort = json_object_get(asked, "reasoning_effort");
-    json_t *all = slot->kwargs ? json_loads(slot->kwargs, JSON_ALLOW_NUL, NULL) : need(json_object());
     const bool is_object = !own || json_is_null(own) || json_is_object(own);
     const bool is_text = !effort || json_is_null(effort) || json_is_string(effort);
-    if (!is_object || !is_text || !json_is_object(all)) {
+    if (!is_object || !is_text) {
         snprintf(error->text, sizeof error->text, "%s",
-                 !is_object ? tr("chat_template_kwargs: must be an object")
-                 : !is_text ? tr("reasoning_effort: must be a string")
-                            : tr("--kwargs: must be a JSON object"));
-        json_decref(all);
+                 !is_object ? tr("chat_template_kwargs: must be an object") : tr("reasoning_effort: must be a string"));
         return false;
     }
+    json_t *all = need(json_deep_copy(given));
     if (json_is_string(effort) && json_object_set_new(all, "reasoning_effort", json_deep_copy(effort))) need(NULL);
     if (json_is_object(own) && json_object_update(all, (json_t *)(uintptr_t)own)) need(NULL);
     *out = json_object_size(all) ? need(json_dumps(all, 0)) : NULL;
@@ -142,7 +140,17 @@ static bool kwargs_from(char **out, const Slot *slot, const json_t *asked, DureE
     return true;
 }
 
-static bool request_read(Slot *slot, const json_t *asked, DureError *error)
+static int kwargs_read(Batch *b)
+{
+    char *text;
+    const int code = reasoning_kwargs(&text, &b->o->common, b->running->model, &b->running->remarks);
+    if (code) return code;
+    b->kwargs = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : need(json_object());
+    free(text);
+    return json_is_object(b->kwargs) ? EXIT_FINE : fail("--kwargs: must be a JSON object");
+}
+
+static bool request_read(Slot *slot, const json_t *kwargs, const json_t *asked, DureError *error)
 {
     const char *key;
     const json_t *value, *tools = json_object_get(asked, "tools");
@@ -162,12 +170,8 @@ static bool request_read(Slot *slot, const json_t *asked, DureError *error)
         return false;
     }
     if (json_array_size(tools)) slot->tools = need(json_dumps(tools, 0));
-    if (!stop_from(&slot->stop, json_object_get(asked, "stop"), error)) return false;
-    char *kwargs = NULL;
-    if (!kwargs_from(&kwargs, slot, asked, error)) return false;
-    free(slot->kwargs);
-    slot->kwargs = kwargs;
-    return true;
+    return stop_from(&slot->stop, json_object_get(asked, "stop"), error) &&
+           kwargs_from(&slot->kwargs, kwargs, asked, error);
 }
 
 // ---- Answers -------------------------------------------------------------------------------------------------------
@@ -190,11 +194,9 @@ static int slot_start(Slot *slot, const Batch *b, const json_t *asked, DureError
     DureRenderOptions how = b->how;
     how.tools = slot->tools;
     how.kwargs = slot->kwargs;
-    DureParserOptions parser = { .tools = slot->tools, .drop_special = 1, .stop = slot->options.stop.at };
     int code = dure_session_new(&slot->running.session, b->running->engine, error);
     if (!code) code = dure_session_feed_messages(slot->running.session, messages, strlen(messages), &how, error);
-    if (!code) code = dure_reply_open(b->running->model, messages, strlen(messages), &how, &parser.open, error);
-    if (!code) code = dure_parser_new(&slot->parser, b->running->model, &parser, error);
+    if (!code) code = reply_parser(&slot->parser, b->running->model, messages, &how, &slot->options, error);
     free(messages);
     if (code) return code;
     slot->how = (AnswerHow){ .sampling = &slot->sampling, .parser = slot->parser };
@@ -222,12 +224,8 @@ static void told_answer(Batch *b, const Slot *slot)
 {
     const Answer *a = &slot->answer;
     const DureStats *s = &a->stats;
-    const bool called = a->reason == DURE_REASON_STOP && json_array_size(a->calls);
-    json_t *line =
-        need(json_pack("{s:n, s:o, s:s, s:{s:I, s:I, s:I}}", "id", "message", answer_message(a), "finish_reason",
-                       called ? "tool_calls" : reason_name(a->reason), "usage", "prompt_tokens",
-                       (json_int_t)s->prompt_tokens, "completion_tokens", (json_int_t)s->reply_tokens, "total_tokens",
-                       (json_int_t)s->prompt_tokens + s->reply_tokens));
+    json_t *line = need(json_pack("{s:n, s:o, s:s, s:o}", "id", "message", answer_message(a), "finish_reason",
+                                  answer_finish(a), "usage", usage_json(s)));
     if (a->partial.n && json_object_set_new(line, "partial", json_stringn(a->partial.at, a->partial.n))) need(NULL);
     b->prompt_tokens += s->prompt_tokens;
     b->reply_tokens += s->reply_tokens;
@@ -244,12 +242,10 @@ static int admit(Batch *b, Slot *slot)
     slot->running.session = NULL;
     slot->running.progress.on = false;
     slot->running.remarks = (Remarks){ .quiet = true }; // told once, for all
-    int code = reasoning_kwargs(&slot->kwargs, &slot->options, b->running->model, &slot->running.remarks);
-    if (code) return code;
-    bool good = request_read(slot, asked, &error);
+    bool good = request_read(slot, b->kwargs, asked, &error);
     if (good) {
         if (slot->stop.n) slot->options.stop = slot->stop;
-        code = sampling_from(&slot->sampling, &slot->options, b->running->model);
+        const int code = sampling_from(&slot->sampling, &slot->options, b->running->model);
         if (code) return code;
         slot->sampling.stop = NULL; // the parser has them
         good = !slot_start(slot, b, asked, &error);
@@ -470,12 +466,9 @@ static void say_done(const Batch *b)
 
 static int batch_answer(Batch *b, const Bytes *text)
 {
-    char *kwargs; // for what it refuses and remarks on
     int code = time_parse(&b->how.now, &b->how.utc_offset, b->o->common.now);
-    if (!code) code = reasoning_kwargs(&kwargs, &b->o->common, b->running->model, &b->running->remarks);
-    if (code) return code;
-    free(kwargs);
-    code = out_open(b, text);
+    if (!code) code = kwargs_read(b);
+    if (!code) code = out_open(b, text);
     if (code) return code;
     remarks_show(&b->running->remarks);
     b->began = now_seconds();
@@ -523,6 +516,7 @@ int batch_run(const RunOptions *o)
         json_decref(b.requests[i].asked);
         json_decref(b.requests[i].told);
     }
+    json_decref(b.kwargs);
     free(b.requests);
     free(b.slots);
     bytes_free(&text);

@@ -69,8 +69,9 @@ int talk_answer(Talk *talk)
     int code = talk_feed(talk);
     if (code) return code;
     char *text = need(json_dumps(talk->messages, 0));
-    code = reply_parser(&parser, talk->running.model, text, &talk->how, talk->options);
-    if (code) talk->failed = true;
+    DureError error;
+    if (reply_parser(&parser, talk->running.model, text, &talk->how, talk->options, &error))
+        code = talk_fail(talk, error.text);
     free(text);
     if (!code) code = answer_take(talk, parser);
     dure_parser_free(parser);

@@ -317,12 +317,14 @@ bool reasoning_shown(const Options *options);
 int reasoning_kwargs(char **out, const Options *options, const DureModel *model, Remarks *remarks);
 // What --tools names, as JSON text by malloc; NULL: nothing. Exit code, told.
 int tools_read(char **out, const Options *options);
-// For the reply to these messages (JSON). Exit code, told.
+// For the reply to these messages (JSON); the options outlive it. Returns a DureCode.
 int reply_parser(DureParser **out, const DureModel *model, const char *messages, const DureRenderOptions *how,
-                 const Options *options);
+                 const Options *options, DureError *error);
 void answer_delta(Answer *answer, const AnswerHow *how, const DureDelta *delta);
 void answer_text(Answer *answer, const AnswerHow *how, const char *text, size_t n);
-json_t *answer_message(const Answer *answer); // {"role": "assistant", ...}; its text is UTF-8
+json_t *answer_message(const Answer *answer);    // {"role": "assistant", ...}; its text is UTF-8
+const char *answer_finish(const Answer *answer); // "finish_reason", as OpenAI's API has it
+json_t *usage_json(const DureStats *stats);      // "usage": prompt_tokens, completion_tokens, total_tokens
 
 // Ends the program with a sentence that names this model if a file of it is shortened under its mapping.
 void shortened_catch(const char *path);

@@ -71,14 +71,11 @@ int tools_read(char **out, const Options *o)
 }
 
 int reply_parser(DureParser **out, const DureModel *model, const char *messages, const DureRenderOptions *how,
-                 const Options *o)
+                 const Options *o, DureError *error)
 {
-    DureError error;
     DureParserOptions options = { .tools = how->tools, .drop_special = 1, .stop = o->stop.at };
-    if (dure_reply_open(model, messages, strlen(messages), how, &options.open, &error) ||
-        dure_parser_new(out, model, &options, &error))
-        return fail("%s", error.text);
-    return EXIT_FINE;
+    const int code = dure_reply_open(model, messages, strlen(messages), how, &options.open, error);
+    return code ? code : dure_parser_new(out, model, &options, error);
 }
 
 // ---- Showing -------------------------------------------------------------------------------------------------------
@@ -219,4 +216,16 @@ json_t *answer_message(const Answer *answer)
     if (!json_array_size(answer->calls)) return message;
     if (json_object_set(message, "tool_calls", answer->calls)) need(NULL);
     return message;
+}
+
+const char *answer_finish(const Answer *answer)
+{
+    const bool called = answer->reason == DURE_REASON_STOP && json_array_size(answer->calls);
+    return called ? "tool_calls" : reason_name(answer->reason);
+}
+
+json_t *usage_json(const DureStats *s)
+{
+    return need(json_pack("{s:I, s:I, s:I}", "prompt_tokens", (json_int_t)s->prompt_tokens, "completion_tokens",
+                          (json_int_t)s->reply_tokens, "total_tokens", (json_int_t)s->prompt_tokens + s->reply_tokens));
 }

@@ -44,10 +44,9 @@ static int feed_chat(Running *running, const Options *o, const char *tools, cons
     char *text = need(json_dumps(messages, 0));
     json_decref(messages);
     DureError error;
-    if (dure_session_feed_messages(running->session, text, strlen(text), &how, &error))
+    if (dure_session_feed_messages(running->session, text, strlen(text), &how, &error) ||
+        reply_parser(parser, running->model, text, &how, o, &error))
         code = fail("%s", error.text);
-    else
-        code = reply_parser(parser, running->model, text, &how, o);
     free(text);
     free(kwargs);
     return code;
@@ -71,18 +70,16 @@ static json_t *text_or_null(const Bytes *text, bool is_text)
 static int answer_json(const Answer *answer, const Running *running, const Options *o, uint64_t seed)
 {
     const DureStats *s = &answer->stats;
-    const bool called = answer->reason == DURE_REASON_STOP && json_array_size(answer->calls);
+    json_t *usage = usage_json(s);
+    if (json_object_set_new(usage, "cached", json_integer(s->cached_tokens))) need(NULL);
     json_t *object = json_pack(
-        "{s:s, s:s%, s:o, s:O, s:o, s:s, s:{s:I, s:I, s:I, s:I}, s:{s:f, s:f, s:f, s:f, s:f}, s:I}", "model", o->model,
-        "text", answer->text.at, answer->text.n, "reasoning_content",
-        text_or_null(&answer->reasoning, answer->reasoned), "tool_calls", answer->calls, "partial",
-        text_or_null(&answer->partial, answer->partial.n > 0), "finish_reason",
-        called ? "tool_calls" : reason_name(answer->reason), "usage", "prompt_tokens", (json_int_t)s->prompt_tokens,
-        "completion_tokens", (json_int_t)s->reply_tokens, "total_tokens",
-        (json_int_t)s->prompt_tokens + s->reply_tokens, "cached", (json_int_t)s->cached_tokens, "timings",
-        "load_seconds", running->load_seconds, "prompt_seconds", s->prompt_seconds, "prompt_tokens_per_second",
-        rate(s->prompt_tokens - s->cached_tokens, s->prompt_seconds), "reply_seconds", s->reply_seconds,
-        "reply_tokens_per_second", rate(s->reply_tokens, s->reply_seconds), "seed", (json_int_t)seed);
+        "{s:s, s:s%, s:o, s:O, s:o, s:s, s:o, s:{s:f, s:f, s:f, s:f, s:f}, s:I}", "model", o->model, "text",
+        answer->text.at, answer->text.n, "reasoning_content", text_or_null(&answer->reasoning, answer->reasoned),
+        "tool_calls", answer->calls, "partial", text_or_null(&answer->partial, answer->partial.n > 0), "finish_reason",
+        answer_finish(answer), "usage", usage, "timings", "load_seconds", running->load_seconds, "prompt_seconds",
+        s->prompt_seconds, "prompt_tokens_per_second", rate(s->prompt_tokens - s->cached_tokens, s->prompt_seconds),
+        "reply_seconds", s->reply_seconds, "reply_tokens_per_second", rate(s->reply_tokens, s->reply_seconds), "seed",
+        (json_int_t)seed);
     if (object && o->sampling.logprobs != NOT_GIVEN &&
         json_object_set_new(object, "logprobs", json_pack("{s:O}", "content", answer->logprobs)))
         need(NULL);

@@ -147,14 +147,14 @@ int64_t plan_total(const DurePlan *plan)
 
 static void human(char out[32], int64_t bytes)
 {
-    static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
+    static const char *const units[] = { N_("bytes"), "KiB", "MiB", "GiB", "TiB" };
     double value = (double)bytes;
     size_t unit = 0;
     while (value >= 1024 && unit + 1 < COUNT(units)) {
         value /= 1024;
         unit++;
     }
-    snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", value, tr(units[unit]));
 }
 
 Err plan_refuse(const DurePlan *plan, const Settings *settings, int64_t fits)

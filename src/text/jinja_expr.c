@@ -168,7 +168,7 @@ Node *jinja_parse_primary(Parser *p, bool with_namespace)
         if (p->now.kind == T_END)
             jinja_syntax(p, "unexpected end of template");
         else
-            jinja_syntax(p, "unexpected '%s'", jinja_token_name(p->now.kind));
+            jinja_syntax(p, "unexpected '%s'", tr(jinja_token_name(p->now.kind)));
         return jinja_node(p, E_CONST);
     }
 }
@@ -212,7 +212,7 @@ Node *jinja_parse_tuple(Parser *p, TupleForm form, bool parenthesised, bool with
     if (!is_tuple && n->args)
         n = n->args;
     else if (!n->args && !parenthesised)
-        jinja_syntax(p, "expected an expression, got '%s'", jinja_token_name(p->now.kind));
+        jinja_syntax(p, "expected an expression, got '%s'", tr(jinja_token_name(p->now.kind)));
     if (form == TUPLE_TARGET && !jinja_failed(p->r) && !assignable(n)) jinja_syntax(p, "cannot assign to this");
 done:
     p->storing = storing;
@@ -324,7 +324,7 @@ static Str dotted_name(Parser *p)
 {
     Str name = p->now.text;
     if (p->now.kind != T_NAME) {
-        jinja_syntax(p, "expected a name, got '%s'", jinja_token_name(p->now.kind));
+        jinja_syntax(p, "expected a name, got '%s'", tr(jinja_token_name(p->now.kind)));
         return name;
     }
     jinja_advance(p);

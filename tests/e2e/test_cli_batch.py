@@ -146,6 +146,8 @@ def test_options_that_have_no_meaning_are_refused(dure, counter, tmp_path):
     dure("run", counter, "x", "--out", out).refused("--batch", rc=2)
     dure("run", counter, "x", "--parallel", 2).refused("--batch", rc=2)
     dure("run", counter, *pair, "--parallel", 0).refused("--parallel", rc=2)
+    for kwargs in ("{", "[]"):
+        dure("run", counter, *pair, "--kwargs", kwargs).refused("--kwargs: must be a JSON object")
     assert not out.exists()
 
 
