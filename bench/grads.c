@@ -10,7 +10,7 @@
 #include "backend/grads.h"
 #include "bench/machine.h"
 
-enum { PEAK_ROUNDS = 200000, PEAK_TRIES = 30, READ_TRIES = 8, TOKENS = 4096 };
+enum { PEAK_TRIES = 30, READ_TRIES = 8, TOKENS = 4096 };
 
 static float *memory(int64_t n)
 {
@@ -29,57 +29,16 @@ static float *memory(int64_t n)
 
 // ---- What the machine has ------------------------------------------------------------------------------------------
 
-#if defined(__x86_64__)
-// Loops of twelve independent multiply-adds, enough to hide their latency. Whatever the registers hold takes the same time.
-#define TWELVE(OP) OP("2") OP("3") OP("4") OP("5") OP("6") OP("7") OP("8") OP("9") OP("10") OP("11") OP("12") OP("13")
-#define PEAK(name, OP)                                                                                                 \
-    static void name(void *arg, int64_t part)                                                                          \
-    {                                                                                                                  \
-        (void)arg, (void)part;                                                                                         \
-        int64_t rounds = PEAK_ROUNDS;                                                                                  \
-        __asm__ volatile("1:\n" TWELVE(OP) "dec %0\n\tjnz 1b"                                                          \
-                         : "+r"(rounds)                                                                                \
-                         :                                                                                             \
-                         : "cc", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",     \
-                           "xmm12", "xmm13");                                                                          \
-    }
-#define FLOAT_256(r) "vfmadd231ps %%ymm0, %%ymm1, %%ymm" r "\n\t"
-#define FLOAT_512(r) "vfmadd231ps %%zmm0, %%zmm1, %%zmm" r "\n\t"
-#define BF16_512(r) "vdpbf16ps %%zmm0, %%zmm1, %%zmm" r "\n\t"
-PEAK(float_256, FLOAT_256)
-PEAK(float_512, FLOAT_512)
-PEAK(bf16_512, BF16_512)
-#endif
-
 typedef struct Bench {
     Grads *g;
     Pool *pool;
     double peak_gops, read_gb;
 } Bench;
 
-static double best_of(Pool *pool, PoolTask *task)
-{
-    double best = INFINITY;
-    for (int i = 0; i < PEAK_TRIES; i++) {
-        const double start = bench_seconds();
-        pool_run(pool, task, NULL, pool_threads(pool));
-        best = fmin(best, bench_seconds() - start);
-    }
-    return best;
-}
-
-static void measure(Bench *b, CpuLevel level, bool bf16)
+static void measure(Bench *b)
 {
     b->read_gb = bench_bandwidth(b->pool, READ_TRIES) * 1e-9;
-#if defined(__x86_64__)
-    const double operations = 12.0 * PEAK_ROUNDS * 2 * pool_threads(b->pool);
-    if (level >= CPU_AVX2) {
-        PoolTask *task = bf16 ? bf16_512 : level >= CPU_AVX512 ? float_512 : float_256;
-        b->peak_gops = operations * (bf16 ? 32 : level >= CPU_AVX512 ? 16 : 8) / best_of(b->pool, task) * 1e-9;
-    }
-#else
-    (void)level, (void)bf16;
-#endif
+    b->peak_gops = grads_peak(b->g, PEAK_TRIES) * 1e-9;
     printf("{\"bench\": \"machine\", \"level\": \"%s\", \"threads\": %d, \"read_gb_s\": %.1f, \"peak_gops\": %.0f}\n",
            b->g->name, pool_threads(b->pool), b->read_gb, b->peak_gops);
 }
@@ -255,7 +214,7 @@ static void bench_level(CpuLevel level, bool bf16, int threads)
         return;
     }
     static const char *const kinds[] = { "forward", "back", "weights" };
-    measure(&b, level, bf16);
+    measure(&b);
     for (size_t k = 0; k < COUNT(kinds); k++) {
         bench_multiply(&b, kinds[k], 1, TOKENS, 256, 256);
         bench_multiply(&b, kinds[k], 1, TOKENS, 256, 704);

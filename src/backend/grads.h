@@ -147,5 +147,10 @@ struct Grads {
 // The pool is the caller's and outlives the table. ERR_UNSUPPORTED: the level does not run here.
 Err REAL_NAME(grads_open)(Grads **out, CpuLevel level, bool bf16, Pool *pool);
 void REAL_NAME(grads_close)(Grads *g);
+#ifndef DURE_REAL64
+// Operations per second (a multiplication and an addition are two) that the table's products could reach on the pool's threads, by
+// loops out of registers: the best of `tries`, each a few milliseconds. 0: not known for this table.
+double grads_peak(const Grads *g, int tries);
+#endif
 
 #endif

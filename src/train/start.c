@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+enum { PEAK_TRIES = 10 };
+
 // ---- Weights by chance ---------------------------------------------------------------------------------------------
 
 // SplitMix64 and Box-Muller: one stream per tensor, so that none depends on another's size.
@@ -139,6 +141,7 @@ static Err open_grads(Trainer *t)
     if (o->cpu && !cpu_level_from(&level, o->cpu)) return err(ERR_USAGE, "there is no CPU level \"%s\"", o->cpu);
     Err e = pool_new(&t->pool, o->threads ? o->threads : cpu_count());
     if (!e.code) e = grads_open(&t->grads, level, o->bf16, t->pool);
+    if (!e.code) t->peak = grads_peak(t->grads, PEAK_TRIES);
     return e;
 }
 

@@ -24,7 +24,7 @@ void trainer_note(const Trainer *t, const char *format, ...)
     char line[512];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
+    vsnprintf(line, sizeof line, tr(format), arguments);
     va_end(arguments);
     buf_text(&text, line);
     if (!text.failed) trainer_tell(t, &(DureTrainEvent){ .kind = DURE_TRAIN_NOTE, .text = text.at });
@@ -76,6 +76,17 @@ static double largest_load(const Trainer *t)
     return most;
 }
 
+// Operations of a step's products: forward two per weight and row, backward twice that. Heads see the rows that are learned alone.
+// Attention's own are left out.
+static double operations_of(const Trainer *t, int64_t tokens, const NetStep *step)
+{
+    const Recipe *r = t->recipe;
+    const ParameterCount count = recipe_parameters(r);
+    const double head = (double)r->vocab * (double)r->hidden, rest = r->tied ? 0.0 : (double)r->hidden;
+    const double inner = (double)count.active - head - rest + (double)count.part[PART_DRAFT];
+    return 6.0 * (inner * (double)tokens + head * (step->weight + step->draft_weight));
+}
+
 static Err one_step(Trainer *t, DureTrainEvent *told)
 {
     NetLoss loss = { 0 };
@@ -95,6 +106,7 @@ static Err one_step(Trainer *t, DureTrainEvent *told)
     }
     if (e.code) return e;
     told->load = largest_load(t);
+    told->peak_share = operations_of(t, tokens, &step); // over seconds and peak: time_step
     optimizer_balance(t->optimizer, t->weights, t->net);
     t->at.step = number;
     t->at.tokens += tokens;
@@ -133,14 +145,15 @@ static Err validate(Trainer *t, double *loss)
 
 // ---- Telling and keeping -------------------------------------------------------------------------------------------
 
-static void time_step(const Trainer *t, DureTrainEvent *told, double took)
+static void time_step(const Trainer *t, DureTrainEvent *told, int64_t tokens, double took)
 {
     const double since = now_seconds() - t->began;
     const int64_t done = t->at.step - t->began_step;
     told->step = t->at.step;
     told->steps = t->schedule.steps;
     told->tokens = t->at.tokens;
-    told->per_second = took;
+    told->per_second = (double)tokens / took;
+    told->peak_share = t->peak > 0.0 ? told->peak_share / took / t->peak : 0.0;
     told->seconds_left = done ? since / (double)done * (double)(t->schedule.steps - t->at.step) : 0.0;
 }
 
@@ -152,8 +165,9 @@ static Err put_metrics(const Trainer *t, FILE *metrics, const DureTrainEvent *e)
         fprintf(
             metrics,
             "{\"step\": %lld, \"tokens\": %lld, \"loss\": %.9g, \"draft_loss\": %.9g, \"norm\": %.6g, \"rate\": %.6g, "
-            "\"load\": %.4g, \"tokens_per_second\": %.6g}\n",
-            (long long)e->step, (long long)e->tokens, e->loss, e->draft_loss, e->norm, e->rate, e->load, e->per_second);
+            "\"load\": %.4g, \"tokens_per_second\": %.6g, \"peak_share\": %.4g}\n",
+            (long long)e->step, (long long)e->tokens, e->loss, e->draft_loss, e->norm, e->rate, e->load, e->per_second,
+            e->peak_share);
     return fflush(metrics) ? err(ERR_FILE, "%s/metrics.jsonl: cannot be written; is the disk full?", t->folder) : OK;
 }
 
@@ -200,7 +214,7 @@ static Err step_and_tell(Trainer *t, FILE *metrics, bool *stop)
     const int64_t before = t->at.tokens;
     Err e = one_step(t, &told);
     if (e.code) return e;
-    time_step(t, &told, (double)(t->at.tokens - before) / (now_seconds() - begin));
+    time_step(t, &told, t->at.tokens - before, now_seconds() - begin);
     e = put_metrics(t, metrics, &told);
     if (!trainer_tell(t, &told)) *stop = true;
     const bool last = t->at.step >= t->schedule.steps;

@@ -70,7 +70,7 @@ def words_of(data, out, *more):
 
 def metrics(out):
     lines = [json.loads(line) for line in (out / "training/metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "tokens_per_second"} for line in lines]
+    return [{key: value for key, value in line.items() if key not in ("tokens_per_second", "peak_share")} for line in lines]
 
 
 def weights(out):
