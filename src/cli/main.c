@@ -9,10 +9,10 @@
 #include <string.h>
 
 const Command *const commands[] = {
-    &command_run,        &command_chat,       &command_inspect, &command_tokenize,
-    &command_detokenize, &command_render,     &command_parse,   &command_logits,
-    &command_embed,      &command_perplexity, &command_compare, &command_pull,
-    &command_list,       &command_rm,         &command_train,   NULL,
+    &command_run,        &command_chat,  &command_inspect, &command_tokenize, &command_detokenize,
+    &command_render,     &command_parse, &command_logits,  &command_embed,    &command_perplexity,
+    &command_compare,    &command_pull,  &command_list,    &command_rm,       &command_train,
+    &command_train_plot, NULL,
 };
 
 const Command *command_find(const char *name)
@@ -20,6 +20,20 @@ const Command *command_find(const char *name)
     for (int i = 0; commands[i]; i++)
         if (!strcmp(commands[i]->name, name)) return commands[i];
     return NULL;
+}
+
+// The command that the words begin with, and how many words it is: some are two, as "train plot".
+static const Command *command_of(int count, char **words, int *taken)
+{
+    char both[64];
+    if (count < 1) return NULL;
+    if (count > 1 && snprintf(both, sizeof both, "%s %s", words[0], words[1]) < (int)sizeof both) {
+        const Command *command = command_find(both);
+        *taken = 2;
+        if (command) return command;
+    }
+    *taken = 1;
+    return command_find(words[0]);
 }
 
 static int refuse_command(const char *word)
@@ -36,10 +50,11 @@ static int refuse_command(const char *word)
     return usage("there is no command \"%s\"; dure help lists them", word);
 }
 
-static int help(const char *word)
+static int help(int count, char **words)
 {
-    const Command *command = word ? command_find(word) : NULL;
-    if (word && !command) return refuse_command(word);
+    int taken;
+    const Command *command = command_of(count, words, &taken);
+    if (count && !command) return refuse_command(words[0]);
     if (command)
         help_command(command);
     else
@@ -63,8 +78,8 @@ static int global(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : NULL, *argument = argc > 2 ? argv[2] : NULL;
     if (!word) return usage("give a command; dure help lists them");
-    if (!strcmp(word, "help")) return help(argument);
-    if (!strcmp(word, "--help") || !strcmp(word, "-h")) return help(NULL);
+    if (!strcmp(word, "help")) return help(argc - 2, argv + 2);
+    if (!strcmp(word, "--help") || !strcmp(word, "-h")) return help(0, NULL);
     if (!strcmp(word, "--completion")) return completion(argument);
     if (!strcmp(word, "--manual")) {
         manual_print();
@@ -124,10 +139,11 @@ int main(int argc, char **argv)
     setvbuf(stdout, need(malloc(BUFFER_BYTES)), _IOFBF,
             BUFFER_BYTES);    // stdio's own, when it gets none, loses characters
     signal(SIGPIPE, SIG_IGN); // writing to a closed pipe is an error that out_write takes as the end
-    const Command *command = argc > 1 ? command_find(argv[1]) : NULL;
+    int taken;
+    const Command *command = command_of(argc - 1, argv + 1, &taken);
     if (!command) return global(argc, argv);
     Options *options = need(calloc(1, command->bytes));
-    int code = options_parse(options, command, argc - 1, argv + 1);
+    int code = options_parse(options, command, argc - taken, argv + taken);
     if (code < 0) {
         code = command->run(options);
         int closed = out_close();

@@ -202,15 +202,16 @@ const Command command_train = {
     .name = "train",
     .arguments = "FOLDER",
     .summary = N_("Train a model from nothing, or go on with one"),
-    .about = N_(
-        "FOLDER holds what the model is to be: config.json of a known family, tokenizer.json (dure tokenizer train "
-        "makes one) and, for talks, chat_template.jinja. The trained model is a folder of the same kind with "
-        "model.safetensors, for dure and for transformers.\nData: *.jsonl has an object per line, {\"text\": ...} or "
-        "{\"messages\": [...], \"tools\": ..., \"kwargs\": ...} as a chat, of which only what the assistant says is "
-        "learned; *.tsv has a text per line, or a question, a tab and its answer; other files are text, with an empty "
-        "line between documents. Documents do not see each other.\nThe same command goes on where it was stopped or "
-        "killed, step for step as if it had not been. training/metrics.jsonl keeps what was measured at every step. "
-        "Ctrl-C saves and ends."),
+    .about =
+        N_("FOLDER holds what the model is to be: config.json of a known family, tokenizer.json (dure tokenizer train "
+           "makes one) and, for talks, chat_template.jinja. The trained model is a folder of the same kind with "
+           "model.safetensors, for dure and for transformers.\nData: *.jsonl has an object per line, with a text, or "
+           "with messages as a chat (and its tools and kwargs), of "
+           "which only what the assistant says is learned; *.tsv has a text per line, or a question, a tab and its "
+           "answer; other files are text, with an empty "
+           "line between documents. Documents do not see each other.\nThe same command goes on where it was stopped or "
+           "killed, step for step as if it had not been. training/metrics.jsonl keeps what was measured at every step. "
+           "Ctrl-C saves and ends."),
     .uses = USES_MODEL,
     .own = train_own,
     .bytes = sizeof(TrainOptions),

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 COMMANDS = ["run", "chat", "inspect", "tokenize", "detokenize", "render", "parse", "logits", "embed", "perplexity", "compare", "pull", "list",
-            "rm"]
+            "rm", "train", "train plot"]
 
 
 def options_of(help_text):
@@ -16,17 +16,17 @@ def options_of(help_text):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(dure, command):
-    told = dure(command, "--help").ok()
+    told = dure(*command.split(), "--help").ok()
     assert told.text.startswith(f"Usage: dure {command} ") and not told.err
     assert {"help", "quiet", "verbose"} <= options_of(told.text)
     assert max(map(len, told.text.splitlines())) <= 80
-    assert dure("help", command).ok().text == told.text
+    assert dure("help", *command.split()).ok().text == told.text
 
 
 def test_help_lists_every_command(dure):
     text = dure("help").ok().text
     assert dure("--help").ok().text == text
-    assert re.findall(r"^  (\w+) ", text.split("Commands:\n")[1].split("\n\n")[0], re.MULTILINE) == COMMANDS
+    assert re.findall(r"^  (\w+(?: \w+)?) ", text.split("Commands:\n")[1].split("\n\n")[0], re.MULTILINE) == COMMANDS
 
 
 def test_version(dure):
@@ -121,7 +121,7 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(dure):
 
 
 def every_option(dure):
-    return {command: options_of(dure(command, "--help").ok().text) for command in COMMANDS}
+    return {command: options_of(dure(*command.split(), "--help").ok().text) for command in COMMANDS}
 
 
 def test_the_man_page_is_clean_and_has_every_option(dure, tmp_path):
@@ -154,21 +154,23 @@ def test_bash_completes_commands_options_choices_and_models(dure, tmp_path):
                               env=os.environ | {"DURE_MODELS": str(models)})
         return done.stdout.split()
 
-    assert set(COMMANDS) <= set(complete(""))
+    assert {command.split()[0] for command in COMMANDS} == set(complete("")) - {"help", "--help", "--version", "--completion"}
+    assert "plot" in complete("train", "pl")
     assert complete("tok") == ["tokenize"]
     assert "bf16" in complete("run", "m", "--kv", "")
     assert complete("run", "m", "--cpu", "scal") == ["scalar"]
     assert "mini" in complete("run", "mi")
     assert "org/model" in complete("rm", "or")
     for command, options in every_option(dure).items():
-        assert {f"--{option}" for option in options} <= set(complete(command, "--")), command
+        assert {f"--{option}" for option in options} <= set(complete(*command.split(), "--")), command
 
 
 def test_zsh_has_every_option(dure, tmp_path):
     text = dure("--completion", "zsh").ok().text
     assert text.startswith("#compdef dure\n")
     for command, options in every_option(dure).items():
-        part = text.split(f"    {command})\n")[1].split(";;")[0] if f"    {command})\n" in text else ""
+        case = f"    '{command}')\n" if " " in command else f"    {command})\n"
+        part = text.split(case)[1].split(";;")[0] if case in text else ""
         assert all(f"--{option}" in part for option in options), command
     if shutil.which("zsh"):
         (tmp_path / "_dure").write_text(text)

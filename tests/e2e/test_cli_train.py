@@ -212,3 +212,19 @@ def test_a_full_disk_loses_nothing(dure, dure_path, folder, data, tmp_path):
     assert told.returncode == 1 and "cannot be written" in told.stderr and len(told.stderr.splitlines()) == 1
     assert {path: path.read_bytes() for path in good} == good
     assert not list(out.rglob("*.part"))
+
+
+# ---- Pictures ------------------------------------------------------------------------------------------------------
+
+def test_plot_draws_a_training(dure, folder, data, tmp_path):
+    out = tmp_path / "it's out"
+    dure("train", folder, *words_of(data, out, "--steps", "3", "--valid", data[0], "--valid-every", "2")).ok()
+    assert dure("train", "plot", out).ok().text == f"{out}/training/curves.png\n"
+    assert (out / "training/curves.png").read_bytes().startswith(b"\x89PNG")
+    dure("train", "plot", out, "--out", tmp_path / "a.png").ok()
+    assert (tmp_path / "a.png").stat().st_size > 5000
+    dure("train", "plot", tmp_path / "none").refused("metrics.jsonl")
+    dure("train", "plot", out, env={"PATH": "/nowhere"}).refused("gnuplot")
+    with open(out / "training/metrics.jsonl", "a") as file:
+        file.write("nothing\n")
+    dure("train", "plot", out).refused("line 5")
