@@ -227,4 +227,4 @@ def test_plot_draws_a_training(dure, folder, data, tmp_path):
     dure("train", "plot", out, env={"PATH": "/nowhere"}).refused("gnuplot")
     with open(out / "training/metrics.jsonl", "a") as file:
         file.write("nothing\n")
-    dure("train", "plot", out).refused("line 5")
+    dure("train", "plot", out).refused("line 6")
