@@ -393,8 +393,9 @@ static int resume(Batch *b)
         if (!r || !json_is_object(line) || !json_equal(json_object_get(line, "id"), json_object_get(r->asked, "id")))
             code = fail("%s, line %zu: is not the answer of request %zu of %s; remove it and %s to begin anew",
                         b->o->out, b->resumed + 1, b->resumed + 1, b->o->batch, b->state);
-        json_decref(line);
         b->resumed += !code;
+        b->errors += !code && json_object_get(line, "error");
+        json_decref(line);
         at = (size_t)(end - had.at) + 1;
     }
     bytes_free(&had);
@@ -484,6 +485,7 @@ static int batch_answer(Batch *b, const Bytes *text)
     say_done(b);
     if (b->written == b->count) {
         if (unlink(b->state)) return fail("%s: %s", b->state, tr(strerror(errno)));
+        if (b->errors) return fail("%zu of %zu requests failed; see %s", b->errors, b->count, b->o->out);
     } else if (stopped) {
         fputs(tr("dure: stopped; the same command goes on from here\n"), stderr);
         raise(SIGINT);

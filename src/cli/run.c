@@ -185,7 +185,9 @@ const Command command_run = {
         "is.\nWithout sampling options the model's own recommendation is followed; where it makes none, the likeliest "
         "token is taken each time. Ctrl-C ends the answer.\nWhat a model thinks before it answers is printed dim and "
         "first, on a terminal or with --reasoning show. A call of a tool is printed as one line: JSON, or for people "
-        "on a terminal name(key: value)."),
+        "on a terminal name(key: value).\nA request of --batch that fails leaves its error in its line of --out, and "
+        "the "
+        "others are answered; the exit code is then 1."),
     .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_PROMPT | USES_SYSTEM | USES_TEMPLATE | USES_REPLY |
             USES_JSON | USES_STATS,
     .own = run_own,

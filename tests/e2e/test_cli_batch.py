@@ -47,11 +47,11 @@ def read_lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def batch(dure, model, folder, requests, *words):
+def batch(dure, model, folder, requests, *words, rc=0):
     out = folder / "out.jsonl"
     out.unlink(missing_ok=True)
-    told = dure("run", model, "--batch", write_lines(folder / "in.jsonl", requests), "--out", out, *words).ok()
-    assert not told.out and not (folder / "out.jsonl.state").exists()
+    told = dure("run", model, "--batch", write_lines(folder / "in.jsonl", requests), "--out", out, *words)
+    assert told.rc == rc and not told.out and not (folder / "out.jsonl.state").exists()
     return read_lines(out), told.message
 
 
@@ -109,11 +109,13 @@ def test_a_line_has_all_parts(dure, caller, tmp_path):
 def test_what_is_wrong_with_a_request_is_its_own_line(dure, counter, tmp_path, changes, words):
     good = {"id": "good", "messages": user("?"), "max_tokens": 3}
     answers, message = batch(dure, counter, tmp_path, [good, {"id": "bad"} | {"messages": user("?")} | changes,
-                                                       good | {"id": "last"}], "--context", 4096)
+                                                       good | {"id": "last"}], "--context", 4096, rc=1)
     assert answers[0]["message"]["content"] == answers[2]["message"]["content"] == "012"
     assert list(answers[1]) == ["id", "error"] and words in answers[1]["error"], answers[1]
     assert "\n" not in answers[1]["error"]
-    assert "2 of 3 requests answered, 1 with an error in their line" in message
+    done, failed = message.splitlines()
+    assert "2 of 3 requests answered, 1 with an error in their line" in done
+    assert failed == f"dure: 1 of 3 requests failed; see {tmp_path / 'out.jsonl'}"
 
 
 def test_a_file_that_is_no_batch_is_refused_before_anything_is_written(dure, counter, tmp_path):
@@ -177,6 +179,18 @@ def test_a_killed_run_goes_on_behind_the_last_whole_line(dure, dure_path, counte
     told = dure("run", counter, "--batch", given, "--out", out).ok().message
     assert read_lines(out) == whole and f"{had} of them earlier" in told
     assert not (tmp_path / "out.jsonl.state").exists()
+
+
+def test_errors_of_the_earlier_part_count_too(dure, dure_path, counter, tmp_path):
+    asked = [{"id": i, "messages": user(str(i)), "max_tokens": 2000, "top_p": 7 if i in (1, 38) else 1} for i in range(40)]
+    given, out = write_lines(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl"
+    kill_when_some_are_written(dure_path, counter, given, out, signal.SIGKILL)
+    had = out.read_bytes().count(b"\n")
+    told = dure("run", counter, "--batch", given, "--out", out)
+    done, failed = told.message.splitlines()
+    assert told.rc == 1 and f"38 of 40 requests answered, 2 with an error in their line, {had} of them earlier" in done
+    assert "2 of 40 requests failed; see" in failed and not (tmp_path / "out.jsonl.state").exists()
+    assert [line["id"] for line in read_lines(out) if "error" in line] == [1, 38]
 
 
 def test_a_changed_batch_or_model_does_not_go_on(dure, dure_path, rambler, counter, tmp_path):
