@@ -108,6 +108,7 @@ typedef struct Options {
     SamplingOptions sampling;
     TextList stop;
     bool greedy, check, json, stats, quiet, verbose, help;
+    json_t *given; // {"name": [its values as typed, ...]}: what the command line has
 } Options;
 
 typedef struct Command {

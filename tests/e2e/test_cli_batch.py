@@ -153,8 +153,8 @@ def test_options_that_have_no_meaning_are_refused(dure, counter, tmp_path):
     assert not out.exists()
 
 
-def kill_when_some_are_written(dure_path, model, given, out, how):
-    process = subprocess.Popen([dure_path, "run", model, "--batch", given, "--out", out, "--parallel", "2"],
+def kill_when_some_are_written(dure_path, model, given, out, how, *words):
+    process = subprocess.Popen([dure_path, "run", model, "--batch", given, "--out", out, "--parallel", "2", *map(str, words)],
                                stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not (out.exists() and out.read_bytes().count(b"\n") >= 3):
@@ -213,6 +213,32 @@ def test_a_changed_batch_or_model_does_not_go_on(dure, dure_path, rambler, count
         assert out.read_bytes() == lines
     out.unlink()  # nothing was answered yet
     dure("run", counter, "--batch", given, "--out", out).ok()
+    assert len(read_lines(out)) == 40
+
+
+def test_a_run_goes_on_only_with_the_options_it_was_begun_with(dure, dure_path, counter, tmp_path):
+    asked = [{"id": i, "messages": user(str(i)), "max_tokens": 2000} for i in range(40)]
+    given, out = write_lines(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl"
+    pair = ("--batch", given, "--out", out)
+    used = ("--temperature", "0.7", "--seed", 5, "--stop", "x y", "--stop", "z", "--kwargs", '{"a": 1}', "--effort", "low")
+    kill_when_some_are_written(dure_path, counter, given, out, signal.SIGKILL, *used, "--context", 4096)
+    had = out.read_bytes()
+
+    def changed(name, value):
+        words = list(used)
+        words[words.index(name) + 1] = value
+        return words
+
+    for words, told in ((changed("--temperature", "0.8"), "with --temperature 0.7;"), (used[2:], "with --temperature 0.7;"),
+                        (changed("--seed", 6), "with --seed 5;"), (changed("--stop", "y"), "with --stop x y --stop z;"),
+                        (changed("--kwargs", "{}"), 'with --kwargs {"a": 1};'), (used[:-2], "with --effort low;"),
+                        ((*used, "-n", 7), "without --max-tokens;"),
+                        ((*used, "--think-budget", 9), "without --think-budget;"), ((*used, "--now", "2026-01-01"), "without --now;"),
+                        ((*used, "--context", 512), "with --context 4096;"), ((*used, "--kv", "q8"), "without --kv;")):
+        dure("run", counter, *pair, *words).refused("out.jsonl was begun", told, "remove")
+        assert out.read_bytes() == had
+    # The context is kept unless another is asked for; what answers do not depend on may change.
+    dure("run", counter, *pair, *used, "--parallel", 3, "-t", 1, "--chunk", 64, "--quiet").ok()
     assert len(read_lines(out)) == 40
 
 
