@@ -574,6 +574,7 @@ int batch_run(const RunOptions *o)
         dure_session_free(running.session); // each request has its own
         running.session = NULL;
         b.running = &running;
+        b.parallel = (size_t)running.sessions;
         code = batch_answer(&b, &text);
         running_close(&running);
     }

@@ -252,6 +252,7 @@ typedef struct Running {
     DureEngine *engine;
     DureSession *session;
     DurePlan plan;
+    int sessions; // that the plan is for: fewer than asked for, where memory is short
     double load_seconds;
     Progress progress;
     Remarks remarks;

@@ -15,7 +15,8 @@ static const Option run_own[] = {
       N_("Where the answers of --batch go, in the same order: a line each with the id, and the message or an error. "
          "The same command goes on behind what is there, if it was stopped."),
       .offset = offsetof(RunOptions, out) },
-    { "parallel", 0, OPTION_INT, "N", N_("Requests of --batch that are answered at once. Default: 8."),
+    { "parallel", 0, OPTION_INT, "N",
+      N_("Requests of --batch that are answered at once; fewer where memory is short. Default: 8."),
       .offset = offsetof(RunOptions, common.sessions), 1, 256 },
     { "raw", 0, OPTION_FLAG, NULL,
       N_("Continue the prompt as plain text: no template, no beginning token; special tokens written in it count."),

@@ -1,5 +1,6 @@
 """dure run --batch: many requests, one answer each."""
 import json
+import re
 import signal
 import subprocess
 import time
@@ -256,11 +257,19 @@ def test_two_runs_do_not_write_one_file(dure, dure_path, counter, tmp_path):
     assert first.wait(60) == 0 and [a["id"] for a in read_lines(out)] == list(range(40))
 
 
-def test_memory_that_does_not_suffice_for_all_at_once_is_told(dure, rambler, tmp_path):
-    asked = [{"id": i, "messages": user("?"), "max_tokens": 5} for i in range(32)]
-    given, out = write_lines(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl"
-    dure("run", rambler, "--batch", given, "--out", out, "--parallel", 32, "--context", 4096, "--memory", "8M"
-         ).refused("may be used")
+def test_fewer_are_answered_at_once_where_memory_is_short(dure, rambler, tmp_path):
+    asked = [{"id": i, "messages": user(str(i)), "max_tokens": 5} for i in range(32)]
+    words = ("--parallel", 32, "--context", 4096)
+    whole, message = batch(dure, rambler, tmp_path, asked, *words)
+    assert "memory" not in message
+    answers, message = batch(dure, rambler, tmp_path, asked, *words, "--memory", "8M")
+    said, _ = message.splitlines()
+    assert answers == whole and 1 <= int(re.fullmatch(r"dure: memory suffices for (\d+) at once, not for 32", said)[1]) < 32
+    assert not batch(dure, rambler, tmp_path, asked, *words, "--memory", "8M", "--quiet")[1]
+    out = tmp_path / "out.jsonl"
+    out.unlink()
+    dure("run", rambler, "--batch", tmp_path / "in.jsonl", "--out", out, *words, "--memory", "2M"
+         ).refused("for 1 x 4096 tokens", "may be used")
     assert not out.exists() and not (tmp_path / "out.jsonl.state").exists()
 
 
