@@ -39,6 +39,7 @@ typedef struct Batch {
     Running *running;
     DureRenderOptions how;
     json_t *kwargs; // what the command line says for all
+    json_t *before; // the account of the run that goes on, or NULL
     Request *requests;
     size_t count, next, written, resumed, live, errors;
     Slot *slots; // [parallel]
@@ -367,7 +368,18 @@ static int requests_read(Batch *b, const Bytes *text)
     return code;
 }
 
-// {"input", "model"} of this run.
+// What was given and what the answers depend on.
+static json_t *options_that_matter(const Options *o)
+{
+    static const char *const indifferent[] = { "batch", "out",   "parallel",     "context", "threads",
+                                               "chunk", "draft", "draft-tokens", "check",   "memory",
+                                               "stats", "quiet", "verbose" };
+    json_t *given = need(json_copy(o->given));
+    for (size_t i = 0; i < COUNT(indifferent); i++) json_object_del(given, indifferent[i]);
+    return given;
+}
+
+// {"input", "model", "context", "options"} of this run.
 static int account(json_t **out, const Batch *b, const Bytes *text)
 {
     DureError error;
@@ -376,7 +388,9 @@ static int account(json_t **out, const Batch *b, const Bytes *text)
     const XXH128_hash_t hash = XXH3_128bits(text->at, text->n);
     char hex[33];
     snprintf(hex, sizeof hex, "%016llx%016llx", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
-    *out = need(json_pack("{s:s, s:O?}", "input", hex, "model", json_object_get(model, "fingerprint")));
+    *out =
+        need(json_pack("{s:s, s:O?, s:I, s:o}", "input", hex, "model", json_object_get(model, "fingerprint"), "context",
+                       (json_int_t)b->running->plan.context, "options", options_that_matter(&b->o->common)));
     json_decref(model);
     return EXIT_FINE;
 }
@@ -393,14 +407,47 @@ static int resume(Batch *b)
         if (!r || !json_is_object(line) || !json_equal(json_object_get(line, "id"), json_object_get(r->asked, "id")))
             code = fail("%s, line %zu: is not the answer of request %zu of %s; remove it and %s to begin anew",
                         b->o->out, b->resumed + 1, b->resumed + 1, b->o->batch, b->state);
-        json_decref(line);
         b->resumed += !code;
+        b->errors += !code && json_object_get(line, "error");
+        json_decref(line);
         at = (size_t)(end - had.at) + 1;
     }
     bytes_free(&had);
     if (!code && truncate(b->o->out, (off_t)at)) code = fail("%s: %s", b->o->out, tr(strerror(errno)));
     b->next = b->written = b->resumed;
     return code;
+}
+
+static int begun_with(const Batch *b, const char *name, const json_t *values)
+{
+    Bytes words = { 0 };
+    size_t i;
+    json_t *value;
+    bytes_text(&words, "--");
+    bytes_text(&words, name);
+    json_array_foreach (values, i, value) {
+        if (i) bytes_text(&words, " --");
+        if (i) bytes_text(&words, name);
+        bytes_text(&words, " ");
+        bytes_text(&words, json_is_string(value) ? json_string_value(value) : "?");
+    }
+    const int code = fail("%s was begun with %s; give it again, or remove %s and %s to begin anew", b->o->out, words.at,
+                          b->o->out, b->state);
+    bytes_free(&words);
+    return code;
+}
+
+static int same_options(const Batch *b, const json_t *now, const json_t *before)
+{
+    const char *name;
+    json_t *values;
+    json_object_foreach ((json_t *)(uintptr_t)before, name, values)
+        if (!json_equal(values, json_object_get(now, name))) return begun_with(b, name, values);
+    json_object_foreach ((json_t *)(uintptr_t)now, name, values)
+        if (!json_object_get(before, name))
+            return fail("%s was begun without --%s; leave it out, or remove %s and %s to begin anew", b->o->out, name,
+                        b->o->out, b->state);
+    return EXIT_FINE;
 }
 
 static int same_account(const Batch *b, const json_t *now, const json_t *before)
@@ -412,7 +459,16 @@ static int same_account(const Batch *b, const json_t *now, const json_t *before)
                 i ? N_("%s was begun with another model than %s; remove %s and %s to begin anew")
                   : N_("%s was begun with another content of the batch than %s; remove %s and %s to begin anew"),
                 b->o->out, i ? b->o->common.model : b->o->batch, b->o->out, b->state);
-    return EXIT_FINE;
+    const json_t *context = json_object_get(before, "context");
+    if (!json_equal(json_object_get(now, "context"), context)) {
+        char words[32];
+        snprintf(words, sizeof words, "%lld", (long long)json_integer_value(context));
+        json_t *values = need(json_pack("[s]", words));
+        const int code = begun_with(b, "context", values);
+        json_decref(values);
+        return code;
+    }
+    return same_options(b, json_object_get(now, "options"), json_object_get(before, "options"));
 }
 
 static int out_lock(Batch *b, bool begun)
@@ -433,17 +489,13 @@ static int out_lock(Batch *b, bool begun)
 
 static int out_open(Batch *b, const Bytes *text)
 {
-    const bool begun = !access(b->state, F_OK), exists = !access(b->o->out, F_OK);
-    json_t *now = NULL, *before = NULL;
-    if (exists && !begun) return fail("%s is there already; remove it or name another file", b->o->out);
+    const bool begun = b->before != NULL;
+    json_t *now = NULL;
     int code = account(&now, b, text);
-    if (!code && begun) code = input_json(&before, b->state);
-    if (!code && begun) code = same_account(b, now, before);
-    if (!code && !begun) code = json_replace(b->state, now, 0);
+    if (!code) code = begun ? same_account(b, now, b->before) : json_replace(b->state, now, 0);
     json_decref(now);
-    json_decref(before);
     if (!code) code = out_lock(b, begun);
-    if (!code && begun && exists) code = resume(b);
+    if (!code && begun) code = resume(b);
     if (code && b->out) {
         fclose(b->out);
         b->out = NULL;
@@ -484,11 +536,26 @@ static int batch_answer(Batch *b, const Bytes *text)
     say_done(b);
     if (b->written == b->count) {
         if (unlink(b->state)) return fail("%s: %s", b->state, tr(strerror(errno)));
+        if (b->errors) return fail("%zu of %zu requests failed; see %s", b->errors, b->count, b->o->out);
     } else if (stopped) {
         fputs(tr("dure: stopped; the same command goes on from here\n"), stderr);
         raise(SIGINT);
     }
     return EXIT_FINE;
+}
+
+// A run that goes on has the context that it was begun with, whatever memory fits now.
+static int batch_open(Running *running, Batch *b)
+{
+    Options options = b->o->common;
+    const bool begun = !access(b->state, F_OK);
+    if (!begun && !access(b->o->out, F_OK))
+        return fail("%s is there already; remove it or name another file", b->o->out);
+    const int code = begun ? input_json(&b->before, b->state) : EXIT_FINE;
+    if (code) return code;
+    options.sessions = (int64_t)b->parallel;
+    if (!options.context) options.context = json_integer_value(json_object_get(b->before, "context"));
+    return running_open(running, &options);
 }
 
 int batch_run(const RunOptions *o)
@@ -502,13 +569,12 @@ int batch_run(const RunOptions *o)
     bytes_text(&state, o->out);
     bytes_text(&state, ".state");
     b.state = state.at;
-    Options options = o->common;
-    options.sessions = (int64_t)b.parallel;
     Running running;
-    if (!code && !(code = running_open(&running, &options))) {
+    if (!code && !(code = batch_open(&running, &b))) {
         dure_session_free(running.session); // each request has its own
         running.session = NULL;
         b.running = &running;
+        b.parallel = (size_t)running.sessions;
         code = batch_answer(&b, &text);
         running_close(&running);
     }
@@ -517,6 +583,7 @@ int batch_run(const RunOptions *o)
         json_decref(b.requests[i].told);
     }
     json_decref(b.kwargs);
+    json_decref(b.before);
     free(b.requests);
     free(b.slots);
     bytes_free(&text);

@@ -108,6 +108,7 @@ typedef struct Options {
     SamplingOptions sampling;
     TextList stop;
     bool greedy, check, json, stats, quiet, verbose, help;
+    json_t *given; // {"name": [its values as typed, ...]}: what the command line has
 } Options;
 
 typedef struct Command {
@@ -252,6 +253,7 @@ typedef struct Running {
     DureEngine *engine;
     DureSession *session;
     DurePlan plan;
+    int sessions; // that the plan is for: fewer than asked for, where memory is short
     double load_seconds;
     Progress progress;
     Remarks remarks;

@@ -216,9 +216,27 @@ DureEngineOptions engine_options(const Options *o, Progress *progress)
     };
 }
 
+// For fewer sessions where memory is short: a plan that is refused costs next to nothing, and there are at most 256.
+static int engine_fit(Running *running, DureEngineOptions *how, DureError *error)
+{
+    const int wanted = how->sessions ? how->sessions : 1;
+    int code;
+    for (running->sessions = wanted;; running->sessions--) {
+        how->sessions = running->sessions;
+        code = dure_engine_new(&running->engine, running->model, how, error);
+        if (code != DURE_LIMIT || running->sessions == 1) break;
+    }
+    if (!code && running->sessions < wanted) {
+        char text[256];
+        snprintf(text, sizeof text, tr("memory suffices for %d at once, not for %d"), running->sessions, wanted);
+        remarks_take(&running->remarks, DURE_LOG_WARNING, text);
+    }
+    return code;
+}
+
 static int engine_open(Running *running, const Options *o)
 {
-    const DureEngineOptions how = engine_options(o, &running->progress);
+    DureEngineOptions how = engine_options(o, &running->progress);
     DureError error;
     // The engine's threads inherit that all signals are blocked, so it is this thread whose waiting a signal ends; but one that a
     // thread raises itself would end the program, were it blocked.
@@ -227,7 +245,7 @@ static int engine_open(Running *running, const Options *o)
     sigdelset(&every, SIGBUS);
     sigprocmask(SIG_BLOCK, &every, &before);
     progress_share(&running->progress, "checking the weights", 0, 1); // its clock starts
-    int code = dure_engine_new(&running->engine, running->model, &how, &error);
+    const int code = engine_fit(running, &how, &error);
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (code) return fail("%s", error.text);
     dure_engine_plan(running->engine, &running->plan);

@@ -325,6 +325,17 @@ static int set_option(const Option *o, Options *out, const char *text)
     return add_bias(o, slot, text);
 }
 
+// The values of what may be given many times are gathered; of the others the last one counts. What is no UTF-8 is null.
+static void given_add(json_t *given, const Option *o, const char *text)
+{
+    const bool many = o->kind == OPTION_LIST || o->kind == OPTION_IDS || o->kind == OPTION_BIAS;
+    json_t *values = many ? json_incref(json_object_get(given, o->name)) : NULL,
+           *value = text ? json_string(text) : NULL;
+    if (!values) values = need(json_array());
+    if (text && json_array_append_new(values, value ? value : json_null())) need(NULL);
+    if (json_object_set_new(given, o->name, values)) need(NULL);
+}
+
 // ---- Command line --------------------------------------------------------------------------------------------------
 
 enum {
@@ -404,6 +415,7 @@ static int options_read(Options *out, const Command *command, int argc, char **a
         const Option *o = got >= LONG ? rows.row[got - LONG] : row_of_letter(&rows, got);
         int code = o ? set_option(o, out, optarg) : -1;
         if (code >= 0) return code;
+        if (o) given_add(out->given, o, optarg);
     }
 }
 
@@ -431,6 +443,7 @@ int options_parse(Options *out, const Command *command, int argc, char **argv)
 {
     sampling_not_given(&out->sampling);
     if (command->defaults) command->defaults(out);
+    out->given = need(json_object());
     int code = options_read(out, command, argc, argv);
     if (code >= 0) return code;
     if (out->help) {
@@ -458,5 +471,6 @@ void options_free(Options *options, const Command *command)
 {
     lists_free(options, command->own);
     lists_free(options, common_options);
+    json_decref(options->given);
     free(options);
 }

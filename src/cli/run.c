@@ -15,7 +15,8 @@ static const Option run_own[] = {
       N_("Where the answers of --batch go, in the same order: a line each with the id, and the message or an error. "
          "The same command goes on behind what is there, if it was stopped."),
       .offset = offsetof(RunOptions, out) },
-    { "parallel", 0, OPTION_INT, "N", N_("Requests of --batch that are answered at once. Default: 8."),
+    { "parallel", 0, OPTION_INT, "N",
+      N_("Requests of --batch that are answered at once; fewer where memory is short. Default: 8."),
       .offset = offsetof(RunOptions, common.sessions), 1, 256 },
     { "raw", 0, OPTION_FLAG, NULL,
       N_("Continue the prompt as plain text: no template, no beginning token; special tokens written in it count."),
@@ -195,7 +196,9 @@ const Command command_run = {
         "is.\nWithout sampling options the model's own recommendation is followed; where it makes none, the likeliest "
         "token is taken each time. Ctrl-C ends the answer.\nWhat a model thinks before it answers is printed dim and "
         "first, on a terminal or with --reasoning show. A call of a tool is printed as one line: JSON, or for people "
-        "on a terminal name(key: value)."),
+        "on a terminal name(key: value).\nA request of --batch that fails leaves its error in its line of --out, and "
+        "the "
+        "others are answered; the exit code is then 1."),
     .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_PROMPT | USES_SYSTEM | USES_TEMPLATE | USES_REPLY |
             USES_JSON | USES_STATS,
     .own = run_own,

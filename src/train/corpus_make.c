@@ -325,9 +325,9 @@ static Err begin(Maker *m)
 static Err end(Maker *m, const char *key)
 {
     File ids = { 0 }, marks = { 0 };
-    const bool written = !fclose(m->ids) & !fclose(m->marks);
+    const int faults = fclose(m->ids) | fclose(m->marks);
     m->ids = m->marks = NULL;
-    if (!written) return write_fault(m);
+    if (faults) return write_fault(m);
     if (!m->count->documents)
         return err(ERR_FORMAT, "%s: no document was found in the data%s%s", m->source->files[0],
                    m->count->bad ? "; the first line that cannot be used is " : "", m->count->first_bad);

@@ -21,6 +21,7 @@ TIMEOUT_S = 120
 def pytest_configure(config):
     config.addinivalue_line("markers", "real: needs SmolLM2 in build/models (tools/fetch-smollm2)")
     config.addinivalue_line("markers", "once: does not run the program, or needs a build without sanitizers")
+    os.environ["LC_ALL"] = "C.UTF-8"  # messages are asked for in English, whatever is spoken here
     os.environ.setdefault("DURE_SEED", str(secrets.randbits(32)))  # of texts drawn anew; workers inherit it
 
 

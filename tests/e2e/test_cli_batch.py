@@ -1,5 +1,6 @@
 """dure run --batch: many requests, one answer each."""
 import json
+import re
 import signal
 import subprocess
 import time
@@ -47,11 +48,11 @@ def read_lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def batch(dure, model, folder, requests, *words):
+def batch(dure, model, folder, requests, *words, rc=0):
     out = folder / "out.jsonl"
     out.unlink(missing_ok=True)
-    told = dure("run", model, "--batch", write_lines(folder / "in.jsonl", requests), "--out", out, *words).ok()
-    assert not told.out and not (folder / "out.jsonl.state").exists()
+    told = dure("run", model, "--batch", write_lines(folder / "in.jsonl", requests), "--out", out, *words)
+    assert told.rc == rc and not told.out and not (folder / "out.jsonl.state").exists()
     return read_lines(out), told.message
 
 
@@ -109,11 +110,13 @@ def test_a_line_has_all_parts(dure, caller, tmp_path):
 def test_what_is_wrong_with_a_request_is_its_own_line(dure, counter, tmp_path, changes, words):
     good = {"id": "good", "messages": user("?"), "max_tokens": 3}
     answers, message = batch(dure, counter, tmp_path, [good, {"id": "bad"} | {"messages": user("?")} | changes,
-                                                       good | {"id": "last"}], "--context", 4096)
+                                                       good | {"id": "last"}], "--context", 4096, rc=1)
     assert answers[0]["message"]["content"] == answers[2]["message"]["content"] == "012"
     assert list(answers[1]) == ["id", "error"] and words in answers[1]["error"], answers[1]
     assert "\n" not in answers[1]["error"]
-    assert "2 of 3 requests answered, 1 with an error in their line" in message
+    done, failed = message.splitlines()
+    assert "2 of 3 requests answered, 1 with an error in their line" in done
+    assert failed == f"dure: 1 of 3 requests failed; see {tmp_path / 'out.jsonl'}"
 
 
 def test_a_file_that_is_no_batch_is_refused_before_anything_is_written(dure, counter, tmp_path):
@@ -151,8 +154,8 @@ def test_options_that_have_no_meaning_are_refused(dure, counter, tmp_path):
     assert not out.exists()
 
 
-def kill_when_some_are_written(dure_path, model, given, out, how):
-    process = subprocess.Popen([dure_path, "run", model, "--batch", given, "--out", out, "--parallel", "2"],
+def kill_when_some_are_written(dure_path, model, given, out, how, *words):
+    process = subprocess.Popen([dure_path, "run", model, "--batch", given, "--out", out, "--parallel", "2", *map(str, words)],
                                stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not (out.exists() and out.read_bytes().count(b"\n") >= 3):
@@ -179,6 +182,18 @@ def test_a_killed_run_goes_on_behind_the_last_whole_line(dure, dure_path, counte
     assert not (tmp_path / "out.jsonl.state").exists()
 
 
+def test_errors_of_the_earlier_part_count_too(dure, dure_path, counter, tmp_path):
+    asked = [{"id": i, "messages": user(str(i)), "max_tokens": 2000, "top_p": 7 if i in (1, 38) else 1} for i in range(40)]
+    given, out = write_lines(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl"
+    kill_when_some_are_written(dure_path, counter, given, out, signal.SIGKILL)
+    had = out.read_bytes().count(b"\n")
+    told = dure("run", counter, "--batch", given, "--out", out)
+    done, failed = told.message.splitlines()
+    assert told.rc == 1 and f"38 of 40 requests answered, 2 with an error in their line, {had} of them earlier" in done
+    assert "2 of 40 requests failed; see" in failed and not (tmp_path / "out.jsonl.state").exists()
+    assert [line["id"] for line in read_lines(out) if "error" in line] == [1, 38]
+
+
 def test_a_changed_batch_or_model_does_not_go_on(dure, dure_path, rambler, counter, tmp_path):
     asked = [{"id": i, "messages": user(str(i)), "max_tokens": 2000} for i in range(40)]
     given, out, state = write_lines(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl", tmp_path / "out.jsonl.state"
@@ -202,6 +217,32 @@ def test_a_changed_batch_or_model_does_not_go_on(dure, dure_path, rambler, count
     assert len(read_lines(out)) == 40
 
 
+def test_a_run_goes_on_only_with_the_options_it_was_begun_with(dure, dure_path, counter, tmp_path):
+    asked = [{"id": i, "messages": user(str(i)), "max_tokens": 2000} for i in range(40)]
+    given, out = write_lines(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl"
+    pair = ("--batch", given, "--out", out)
+    used = ("--temperature", "0.7", "--seed", 5, "--stop", "x y", "--stop", "z", "--kwargs", '{"a": 1}', "--effort", "low")
+    kill_when_some_are_written(dure_path, counter, given, out, signal.SIGKILL, *used, "--context", 4096)
+    had = out.read_bytes()
+
+    def changed(name, value):
+        words = list(used)
+        words[words.index(name) + 1] = value
+        return words
+
+    for words, told in ((changed("--temperature", "0.8"), "with --temperature 0.7;"), (used[2:], "with --temperature 0.7;"),
+                        (changed("--seed", 6), "with --seed 5;"), (changed("--stop", "y"), "with --stop x y --stop z;"),
+                        (changed("--kwargs", "{}"), 'with --kwargs {"a": 1};'), (used[:-2], "with --effort low;"),
+                        ((*used, "-n", 7), "without --max-tokens;"),
+                        ((*used, "--think-budget", 9), "without --think-budget;"), ((*used, "--now", "2026-01-01"), "without --now;"),
+                        ((*used, "--context", 512), "with --context 4096;"), ((*used, "--kv", "q8"), "without --kv;")):
+        dure("run", counter, *pair, *words).refused("out.jsonl was begun", told, "remove")
+        assert out.read_bytes() == had
+    # The context is kept unless another is asked for; what answers do not depend on may change.
+    dure("run", counter, *pair, *used, "--parallel", 3, "-t", 1, "--chunk", 64, "--quiet").ok()
+    assert len(read_lines(out)) == 40
+
+
 def test_two_runs_do_not_write_one_file(dure, dure_path, counter, tmp_path):
     asked = [{"id": i, "messages": user("?"), "max_tokens": 2000} for i in range(40)]
     given, out = write_lines(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl"
@@ -216,11 +257,19 @@ def test_two_runs_do_not_write_one_file(dure, dure_path, counter, tmp_path):
     assert first.wait(60) == 0 and [a["id"] for a in read_lines(out)] == list(range(40))
 
 
-def test_memory_that_does_not_suffice_for_all_at_once_is_told(dure, rambler, tmp_path):
-    asked = [{"id": i, "messages": user("?"), "max_tokens": 5} for i in range(32)]
-    given, out = write_lines(tmp_path / "in.jsonl", asked), tmp_path / "out.jsonl"
-    dure("run", rambler, "--batch", given, "--out", out, "--parallel", 32, "--context", 4096, "--memory", "8M"
-         ).refused("may be used")
+def test_fewer_are_answered_at_once_where_memory_is_short(dure, rambler, tmp_path):
+    asked = [{"id": i, "messages": user(str(i)), "max_tokens": 5} for i in range(32)]
+    words = ("--parallel", 32, "--context", 4096)
+    whole, message = batch(dure, rambler, tmp_path, asked, *words)
+    assert "memory" not in message
+    answers, message = batch(dure, rambler, tmp_path, asked, *words, "--memory", "8M")
+    said, _ = message.splitlines()
+    assert answers == whole and 1 <= int(re.fullmatch(r"dure: memory suffices for (\d+) at once, not for 32", said)[1]) < 32
+    assert not batch(dure, rambler, tmp_path, asked, *words, "--memory", "8M", "--quiet")[1]
+    out = tmp_path / "out.jsonl"
+    out.unlink()
+    dure("run", rambler, "--batch", tmp_path / "in.jsonl", "--out", out, *words, "--memory", "2M"
+         ).refused("for 1 x 4096 tokens", "may be used")
     assert not out.exists() and not (tmp_path / "out.jsonl.state").exists()
 
 
