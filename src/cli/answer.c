@@ -232,33 +232,62 @@ double rate(int64_t tokens, double seconds)
     return seconds > 0 ? (double)tokens / seconds : 0;
 }
 
-void stats_print(const Running *running, const DureStats *stats)
+// What both kinds of statistics share, between their first lines and the engine's.
+static void stats_middle_print(const Running *running, const DureStats *stats)
 {
     const DurePlan *plan = &running->plan;
-    int64_t computed = stats->prompt_tokens - stats->cached_tokens;
     char mapped[16], resident[16], kv[16], work[16], limit[16];
     size_text(mapped, plan->mapped);
     size_text(resident, plan->resident);
     size_text(kv, plan->kv);
     size_text(work, plan->work);
     size_text(limit, plan->limit);
-    char drafts[128] = "";
     if (stats->draft_tokens)
-        snprintf(drafts, sizeof drafts, tr("drafts  %lld tokens, %lld of them stood (%.0f %%)\n"),
-                 (long long)stats->draft_tokens, (long long)stats->draft_accepted,
-                 100.0 * (double)stats->draft_accepted / (double)stats->draft_tokens);
+        fprintf(stderr, tr("drafts  %lld tokens, %lld of them stood (%.0f %%)\n"), (long long)stats->draft_tokens,
+                (long long)stats->draft_accepted, 100.0 * (double)stats->draft_accepted / (double)stats->draft_tokens);
+    fprintf(stderr,
+            tr("load    %.2f s\n"
+               "memory  weights mapped %s, resident %s, cache %s, work %s; limit %s\n"),
+            running->load_seconds, mapped, resident, kv, work, limit);
+}
+
+void stats_print(const Running *running, const DureStats *stats)
+{
+    const DurePlan *plan = &running->plan;
+    const int64_t computed = stats->prompt_tokens - stats->cached_tokens;
     const char *dim = colour(STDERR_FILENO, COLOUR_DIM), *plain = colour(STDERR_FILENO, COLOUR_NONE);
     fflush(stdout);
     fprintf(stderr,
             tr("%sprompt  %lld tokens, %lld of them cached; %.2f s, %.1f tokens/s\n"
-               "answer  %lld tokens; %.2f s, %.1f tokens/s\n"
-               "%s"
-               "load    %.2f s\n"
-               "memory  weights mapped %s, resident %s, cache %s, work %s; limit %s\n"
-               "engine  cpu %s, %d threads, cache in %s, context %lld of which %lld used%s\n"),
+               "answer  %lld tokens; %.2f s, %.1f tokens/s\n"),
             dim, (long long)stats->prompt_tokens, (long long)stats->cached_tokens, stats->prompt_seconds,
             rate(computed, stats->prompt_seconds), (long long)stats->reply_tokens, stats->reply_seconds,
-            rate(stats->reply_tokens, stats->reply_seconds), drafts, running->load_seconds, mapped, resident, kv, work,
-            limit, plan->cpu, plan->threads, plan->kv_type, (long long)plan->context, (long long)stats->context_used,
-            plain);
+            rate(stats->reply_tokens, stats->reply_seconds));
+    stats_middle_print(running, stats);
+    fprintf(stderr, tr("engine  cpu %s, %d threads, cache in %s, context %lld of which %lld used%s\n"), plan->cpu,
+            plan->threads, plan->kv_type, (long long)plan->context, (long long)stats->context_used, plain);
+}
+
+void stats_sum(DureStats *sum, const DureStats *stats)
+{
+    sum->prompt_tokens += stats->prompt_tokens;
+    sum->cached_tokens += stats->cached_tokens;
+    sum->reply_tokens += stats->reply_tokens;
+    sum->draft_tokens += stats->draft_tokens;
+    sum->draft_accepted += stats->draft_accepted;
+}
+
+void stats_batch_print(const Running *running, const DureStats *sum, double seconds)
+{
+    const DurePlan *plan = &running->plan;
+    const int64_t computed = sum->prompt_tokens - sum->cached_tokens;
+    const char *dim = colour(STDERR_FILENO, COLOUR_DIM), *plain = colour(STDERR_FILENO, COLOUR_NONE);
+    fprintf(stderr,
+            tr("%sprompts %lld tokens, %lld of them cached; %.1f tokens/s\n"
+               "answers %lld tokens; %.2f s in all, %.1f tokens/s\n"),
+            dim, (long long)sum->prompt_tokens, (long long)sum->cached_tokens, rate(computed, seconds),
+            (long long)sum->reply_tokens, seconds, rate(sum->reply_tokens, seconds));
+    stats_middle_print(running, sum);
+    fprintf(stderr, tr("engine  cpu %s, %d threads, cache in %s, context %lld for each of %d at once%s\n"), plan->cpu,
+            plan->threads, plan->kv_type, (long long)plan->context, running->sessions, plain);
 }

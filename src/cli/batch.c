@@ -45,8 +45,8 @@ typedef struct Batch {
     Slot *slots; // [parallel]
     size_t parallel;
     FILE *out;
-    char *state; // its path
-    int64_t prompt_tokens, reply_tokens;
+    char *state;     // its path
+    DureStats stats; // tokens of all that this run has read and written
     double began;
 } Batch;
 
@@ -224,12 +224,9 @@ static void told_error(Batch *b, size_t request, const char *text)
 static void told_answer(Batch *b, const Slot *slot)
 {
     const Answer *a = &slot->answer;
-    const DureStats *s = &a->stats;
     json_t *line = need(json_pack("{s:n, s:o, s:s, s:o}", "id", "message", answer_message(a), "finish_reason",
-                                  answer_finish(a), "usage", usage_json(s)));
+                                  answer_finish(a), "usage", usage_json(&a->stats)));
     if (a->partial.n && json_object_set_new(line, "partial", json_stringn(a->partial.at, a->partial.n))) need(NULL);
-    b->prompt_tokens += s->prompt_tokens;
-    b->reply_tokens += s->reply_tokens;
     told(b, slot->request, line);
 }
 
@@ -290,6 +287,7 @@ static int step(Batch *b)
         if (!slot->busy) continue;
         const int code = answer_news(&slot->answer, &slot->running, &slot->how, &news, &own);
         if (!code && slot->answer.reason == DURE_REASON_NONE) continue;
+        stats_sum(&b->stats, &slot->answer.stats);
         const bool starved = !code && slot->answer.reason == DURE_REASON_CANCELLED;
         if (code || starved)
             told_error(b, slot->request, code ? own.text : error.text);
@@ -508,12 +506,14 @@ static int out_open(Batch *b, const Bytes *text)
 static void say_done(const Batch *b)
 {
     const double seconds = now_seconds() - b->began;
+    const DureStats *s = &b->stats;
+    if (b->o->common.stats) stats_batch_print(b->running, s, seconds);
     if (b->o->common.quiet) return;
     fprintf(stderr, tr("dure: %zu of %zu requests answered"), b->written - b->errors, b->count);
     if (b->errors) fprintf(stderr, tr(", %zu with an error in their line"), b->errors);
     if (b->resumed) fprintf(stderr, tr(", %zu of them earlier"), b->resumed);
     fprintf(stderr, tr("; %.1f s, %lld tokens read, %lld written, %.1f tokens/s\n"), seconds,
-            (long long)b->prompt_tokens, (long long)b->reply_tokens, rate(b->prompt_tokens + b->reply_tokens, seconds));
+            (long long)s->prompt_tokens, (long long)s->reply_tokens, rate(s->prompt_tokens + s->reply_tokens, seconds));
 }
 
 static int batch_answer(Batch *b, const Bytes *text)

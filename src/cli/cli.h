@@ -306,6 +306,8 @@ void logprobs_add(json_t *list, const DureModel *model, const DureEvent *event);
 void size_text(char out[16], int64_t bytes);                                     // "93.8 MiB"
 double rate(int64_t tokens, double seconds);
 void stats_print(const Running *running, const DureStats *stats);
+void stats_sum(DureStats *sum, const DureStats *stats); // the tokens; several answers' seconds overlap
+void stats_batch_print(const Running *running, const DureStats *sum, double seconds); // of many answers in so much time
 const char *reason_name(DureReason reason);
 bool answer_filled(const Answer *answer, const DureSampling *sampling); // the context ended it, not max_tokens
 void context_larger(char out[128], const Running *running); // "; a larger --context, up to 4096, holds more", or ""

@@ -273,6 +273,18 @@ def test_fewer_are_answered_at_once_where_memory_is_short(dure, rambler, tmp_pat
     assert not out.exists() and not (tmp_path / "out.jsonl.state").exists()
 
 
+def test_statistics_are_of_the_whole_batch(dure, counter, tmp_path):
+    asked = [{"id": i, "messages": user("가나다 " * (1 + i % 3)), "max_tokens": 40} for i in range(12)]
+    answers, message = batch(dure, counter, tmp_path, asked, "--stats", "--parallel", 3, "--draft", "ngram", "--quiet")
+    prompts, replies = (sum(a["usage"][key] for a in answers) for key in ("prompt_tokens", "completion_tokens"))
+    assert re.search(rf"^prompts {prompts} tokens, \d+ of them cached; [\d.]+ tokens/s$", message, re.M), message
+    assert re.search(rf"^answers {replies} tokens; [\d.]+ s in all, [\d.]+ tokens/s$", message, re.M), message
+    drafts, stood = map(int, re.search(r"^drafts  (\d+) tokens, (\d+) of them stood", message, re.M).groups())
+    assert 0 < stood <= drafts and "context 4096 for each of 3 at once" in message
+    assert re.search(r"^memory  weights mapped", message, re.M) and re.search(r"^load  ", message, re.M)
+    assert "drafts" not in batch(dure, counter, tmp_path, asked, "--stats", "--draft", "off")[1]
+
+
 def test_a_terminal_sees_how_far_it_is(dure_path, counter, tmp_path):
     given, out, seconds, count = tmp_path / "in.jsonl", tmp_path / "out.jsonl", 0, 4
     while seconds < 2:  # what is done in half a second shows no progress
