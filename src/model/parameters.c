@@ -77,11 +77,13 @@ static void list_one(Lister *l, Slot slot, const SlotShape *shape, int64_t layer
     p->floats += (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
 }
 
-// What the recipe cannot do without, and the vectors that the checkpoint has besides.
+// What the recipe cannot do without, and the biases that the checkpoint has besides.
 static bool is_wanted(const Lister *l, Slot slot, const SlotShape *shape, int64_t layer)
 {
+    const ParameterKind kind = kind_of(slot, shape);
     if (slot_wanted(l->p->r, slot, layer)) return true;
-    return l->checkpoint && shape->rank == 1 && shape->per_layer && slot_find(l->p->r, l->checkpoint, slot, layer, 0);
+    return l->checkpoint && shape->per_layer && (kind == PARAMETER_BIAS || kind == PARAMETER_CORRECTION) &&
+           slot_find(l->p->r, l->checkpoint, slot, layer, 0);
 }
 
 static void list_layer(Lister *l, int64_t layer, bool of_layer)
