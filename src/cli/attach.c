@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,40 +74,64 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\n';
 }
 
-// The path that @path or @"path" at `at` names, by malloc, and how many bytes the word takes; NULL: no such word.
-static char *word_path(const char *at, size_t *taken)
+// What may stand right behind a file's name: punctuation, or what is no ASCII, as a Korean particle.
+static bool may_follow(char c)
+{
+    return (unsigned char)c >= 0x80 || (c && strchr(".,;:!?)]}>'\"", c));
+}
+
+// The name without the last of what may follow one: a mark, or all behind its last ASCII character. 0: there is none.
+static size_t name_shorter(const char *name, size_t n)
+{
+    const bool letters = (unsigned char)name[n - 1] >= 0x80;
+    if (!may_follow(name[n - 1])) return 0;
+    do n--;
+    while (letters && n && (unsigned char)name[n - 1] >= 0x80);
+    return n;
+}
+
+// The path of a file that @path or @"path" at `at` names, by malloc, and how many bytes the word takes; NULL: it names none. The
+// longest name counts; a shorter one must be a plain file.
+static char *word_path(const char *at, size_t *taken, mode_t *mode)
 {
     const bool quoted = at[1] == '"';
     const char *from = at + 1 + quoted;
     const size_t n = strcspn(from, quoted ? "\"\n" : " \t\n");
-    if (!n || (quoted && from[n] != '"')) return NULL;
-    *taken = (size_t)(from - at) + n + quoted;
-    if (quoted && at[*taken] && !is_blank(at[*taken])) return NULL;
-    char *word = need(strndup(from, n)), *path = path_expanded(word);
-    free(word);
-    return path;
+    if (n >= PATH_MAX || (quoted && from[n] != '"')) return NULL;
+    if (quoted && from[n + 1] && !is_blank(from[n + 1]) && !may_follow(from[n + 1])) return NULL;
+    for (size_t m = n; m; m = quoted ? 0 : name_shorter(from, m)) {
+        struct stat about;
+        char *word = need(strndup(from, m)), *path = path_expanded(word);
+        free(word);
+        if (!stat(path, &about) && (m == n || S_ISREG(about.st_mode))) {
+            *taken = (size_t)(from - at) + m + quoted;
+            *mode = about.st_mode;
+            return path;
+        }
+        free(path);
+    }
+    return NULL;
 }
 
 // The word at `at` becomes its file's block, on lines of its own. *taken: bytes of the text that it stands for; 0: it
 // names no file.
 static int word_attach(Bytes *out, const char *at, size_t *taken)
 {
-    struct stat about;
-    size_t n = 0;
-    char *path = word_path(at, &n);
+    mode_t mode;
+    size_t n;
+    char *path = word_path(at, &n, &mode);
     int code = EXIT_FINE;
     *taken = 0;
-    if (path && !stat(path, &about)) {
-        while (out->n && (out->at[out->n - 1] == ' ' || out->at[out->n - 1] == '\t')) out->at[--out->n] = 0;
-        if (out->n && out->at[out->n - 1] != '\n') bytes_put(out, "\n", 1);
-        if (!S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode)) // reading a pipe might never end
-            code = fail("%s is no plain file", path);
-        else
-            code = attach_put(out, path);
-        n += strspn(at + n, " \t");
-        if (at[n] && at[n] != '\n') bytes_put(out, "\n", 1);
-        *taken = n;
-    }
+    if (!path) return EXIT_FINE;
+    while (out->n && (out->at[out->n - 1] == ' ' || out->at[out->n - 1] == '\t')) out->at[--out->n] = 0;
+    if (out->n && out->at[out->n - 1] != '\n') bytes_put(out, "\n", 1);
+    if (!S_ISREG(mode) && !S_ISDIR(mode)) // reading a pipe might never end
+        code = fail("%s is no plain file", path);
+    else
+        code = attach_put(out, path);
+    n += strspn(at + n, " \t");
+    if (at[n] && at[n] != '\n') bytes_put(out, "\n", 1);
+    *taken = n;
     free(path);
     return code;
 }

@@ -225,8 +225,9 @@ const Command command_chat = {
     .about = N_(
         "Talks with a model, line by line. A line that ends in a backslash goes on in the next one; three quotation "
         "marks open a text of many lines, three more at the end of a line close it. A word @FILE, or @\"A FILE\" where "
-        "the name has blanks, puts that file's text there, between lines of ``` of which the first names it; words "
-        "that name no file stay, and @@ is a plain @. Ctrl-C ends an answer and keeps the talk; Ctrl-D ends it. Where "
+        "the name has blanks, puts that file's text there, between lines of ``` of which the first names it; a "
+        "comma or a particle right behind the name stays text, words that name no file stay as they are, and @@ is a "
+        "plain @. Ctrl-C ends an answer and keeps the talk; Ctrl-D ends it. Where "
         "standard input is no terminal, lines are read from it and answers alone are "
         "printed."),
     .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_SYSTEM | USES_TEMPLATE | USES_REPLY | USES_STATS,

@@ -235,7 +235,8 @@ int out_json(json_t *value,
 
 int attach_put(Bytes *out, const char *path);        // the file's block. Exit code, told
 int attach_files(Bytes *out, const TextList *paths); // their blocks behind the message
-// @path and @"a path" in a message become the blocks of the files they name; words that name none stay; @@ is @. Where one
+// @path and @"a path" in a message become the blocks of the files they name; words that name none stay, as does what
+// stands right behind a name; @@ is @. Where one
 // cannot be read, the text stays as it was. Exit code, told.
 int attach_words(Bytes *text);
 

@@ -337,26 +337,39 @@ static void section_print(const char *key, const json_t *value)
         sentences_print(value);
 }
 
-static int inspect_print(const InspectOptions *o, const DureText *json)
+static void inspect_print(const json_t *root)
 {
     enum { KEY_WIDTH = 24 };
-    json_error_t fault;
-    json_t *root = json_loadb(json->at, json->n, JSON_ALLOW_NUL, &fault);
-    if (!json_is_object(root)) {
-        json_decref(root);
-        return fail("%s: the library's account of it cannot be read", o->common.model);
-    }
     const char *key;
     json_t *value;
-    json_object_foreach (root, key, value) {
+    json_object_foreach ((json_t *)(uintptr_t)root, key, value) {
         bool empty = value && !json_array_size(value) && !json_object_size(value);
         bool nothing = empty && (json_is_array(value) || json_is_object(value));
         if (!nothing && !json_is_null(value) && !is_section(value)) line_print(key, value, 0, KEY_WIDTH);
     }
-    json_object_foreach (root, key, value)
+    json_object_foreach ((json_t *)(uintptr_t)root, key, value)
         if (is_section(value) && strcmp(key, "layers")) section_print(key, value); // the pattern shows the layers
+}
+
+// The whole account is printed whatever is amiss.
+static int inspect_tell(const InspectOptions *o, const DureText *json)
+{
+    json_t *root = need(json_loadb(json->at, json->n, JSON_ALLOW_NUL, NULL)); // the library writes JSON
+    int code = EXIT_FINE;
+    if (o->common.json) {
+        out_write(json->at, json->n);
+        out_write("\n", 1);
+    } else {
+        inspect_print(root);
+        code = out_close();
+    }
+    const json_t *faults = json_object_get(root, "faults");
+    const size_t n = json_array_size(faults);
+    if (n && !code)
+        code = fail(n > 1 ? N_("%s has %zu faults, the first of them: %s") : N_("%s has %zu fault: %s"),
+                    o->common.model, n, json_string_value(json_array_get(faults, 0)));
     json_decref(root);
-    return EXIT_FINE;
+    return code;
 }
 
 static int inspect(Options *options)
@@ -376,11 +389,7 @@ static int inspect(Options *options)
     if (failed)
         code = fail("%s", error.text);
     else {
-        if (options->json) {
-            out_write(json.at, json.n);
-            out_write("\n", 1);
-        } else
-            code = inspect_print(o, &json);
+        code = inspect_tell(o, &json);
         dure_text_free(&json);
     }
     dure_model_close(model);
@@ -396,7 +405,8 @@ const Command command_inspect = {
         "tokenizer, "
         "template; what the cache takes at a context, and what fits into memory; what was taken by default; and what "
         "is "
-        "amiss. Works for models that cannot be run here and for a folder that holds only config.json, and takes no "
+        "amiss; the exit code is 1 then. Works for models that cannot be run here and for a folder that holds only "
+        "config.json, and takes no "
         "memory for the weights."),
     .uses = USES_MODEL | USES_ENGINE | USES_JSON,
     .own = inspect_own,

@@ -114,6 +114,13 @@ Matrix matrix_rows(const Matrix *m, int64_t first, int64_t count)
     return slice;
 }
 
+float matrix_scale(const Matrix *m, int64_t row, int64_t col)
+{
+    if (!m->parts) return 1.0f;
+    assert(!m->parts->index);
+    return scale_at(m->parts, m->row0 + row, col / m->parts->scales.block_cols).scale;
+}
+
 void matrix_decode(const Matrix *m, int64_t row, int64_t rows, float *out)
 {
     const Format *format = format_of(m->format);

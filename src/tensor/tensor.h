@@ -131,6 +131,8 @@ static inline const uint8_t *matrix_row(const Matrix *m, int64_t row)
     return m->data + (size_t)row * m->row_stride;
 }
 Matrix matrix_rows(const Matrix *m, int64_t first, int64_t count); // a slice of rows
+// What the code of element (row, col) is multiplied by; 1 without parts. Not where there is an index.
+float matrix_scale(const Matrix *m, int64_t row, int64_t col);
 // The weights of rows [row, row + rows) into out [rows, cols]; whatever the matrix is made of.
 void matrix_decode(const Matrix *m, int64_t row, int64_t rows, float *out);
 

@@ -59,7 +59,7 @@ static Err bad_line(Maker *m, const char *why)
 {
     if (!m->count->bad++)
         snprintf(m->count->first_bad, sizeof m->count->first_bad, "%s, line %lld: %s", m->file, (long long)m->line,
-                 why);
+                 tr(why));
     if (m->count->bad <= m->source->most_bad) return OK;
     return err(ERR_FORMAT, "%lld lines cannot be used, and %lld are allowed; the first is %s", (long long)m->count->bad,
                (long long)m->source->most_bad, m->count->first_bad);
@@ -330,7 +330,7 @@ static Err end(Maker *m, const char *key)
     if (faults) return write_fault(m);
     if (!m->count->documents)
         return err(ERR_FORMAT, "%s: no document was found in the data%s%s", m->source->files[0],
-                   m->count->bad ? "; the first line that cannot be used is " : "", m->count->first_bad);
+                   m->count->bad ? tr("; the first line that cannot be used is ") : "", m->count->first_bad);
     Err e = put_start(m); // the end of the last one
     if (!e.code) e = file_map(&ids, m->ids_path);
     if (!e.code) e = file_map(&marks, m->marks_path);

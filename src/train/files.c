@@ -14,7 +14,7 @@ Err trainer_path(char **out, const Trainer *t, const char *name)
 
 static Err make_folder(const char *path)
 {
-    if (mkdir(path, 0777) && errno != EEXIST) return err(ERR_FILE, "%s: cannot be made: %s", path, strerror(errno));
+    if (mkdir(path, 0777) && errno != EEXIST) return err(ERR_FILE, "%s: cannot be made: %s", path, tr(strerror(errno)));
     return path_is_folder(path) ? OK : err(ERR_FILE, "%s: is no folder", path);
 }
 

@@ -81,6 +81,41 @@ static void heads_have_their_own_rows(void **state)
     for_each_level(level_is_right);
 }
 
+// Stored weights give the same bits as float32 ones of the same values.
+static void stored_heads_of(CpuLevel level)
+{
+    enum { HEADS = 3, ROWS = 20, COLS = 512, T = 2 };
+    static const Dtype formats[] = { DTYPE_BF16, DTYPE_F16, DTYPE_Q8_0, DTYPE_Q4_K };
+    Backend *b = open_level(level, 2);
+    float *x = random_floats(T * HEADS * COLS, 1.0f), *y = random_floats(T * HEADS * COLS, 1.0f);
+    float *again = random_floats(T * HEADS * COLS, 1.0f), *w = random_floats(HEADS * ROWS * COLS, 1.0f);
+    for (size_t f = 0; f < COUNT(formats); f++) {
+        Matrix stored = random_matrix(formats[f], HEADS * ROWS, COLS), decoded = stored;
+        matrix_decode(&stored, 0, HEADS * ROWS, w);
+        decoded.format = DTYPE_F32, decoded.data = (const uint8_t *)w, decoded.row_stride = COLS * sizeof *w;
+        HeadsIn in = { .x = x, .x_width = COLS, .y_width = ROWS, .w = &decoded, .heads = HEADS, .stride = ROWS };
+        in.rows = ROWS;
+        HeadsIn as_stored = in;
+        as_stored.w = &stored;
+        b->heads_linear(b, y, &in, T);
+        b->heads_linear(b, again, &as_stored, T);
+        expect_same(again, y, (int64_t)T * HEADS * ROWS, format_of(formats[f])->name);
+        in.x_width = as_stored.x_width = ROWS, in.y_width = as_stored.y_width = COLS;
+        b->heads_linear_t(b, y, &in, T);
+        b->heads_linear_t(b, again, &as_stored, T);
+        expect_same(again, y, (int64_t)T * HEADS * COLS, format_of(formats[f])->name);
+        free_matrix(&stored);
+    }
+    free(x), free(y), free(again), free(w);
+    backend_close(b);
+}
+
+static void heads_of_stored_weights_equal_heads_of_their_values(void **state)
+{
+    (void)state, seed(12);
+    for_each_level(stored_heads_of);
+}
+
 static void columns_are_placed(void **state)
 {
     (void)state;
@@ -96,6 +131,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heads_have_their_own_rows),
+        cmocka_unit_test(heads_of_stored_weights_equal_heads_of_their_values),
         cmocka_unit_test(columns_are_placed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,15 @@ class Result:
         assert self.rc == 0, f"{self.args} ended with {self.rc}:\n{self.err.decode(errors='replace')[-4000:]}"
         return self
 
+    @property
+    def account(self):
+        """What `inspect --json` told: all of it also where the model has faults, and then one sentence and exit code 1."""
+        told = self.json
+        assert self.rc == bool(told["faults"]), self
+        if told["faults"]:
+            assert "fault" in self.message and len(self.message.splitlines()) == 1 and told["faults"][0] in self.message
+        return told
+
     def refused(self, *words, rc=1):
         """This result, after checking that the program said no: one sentence, with these words in it, and no crash."""
         shown = f"{self.args} ended with {self.rc}:\n{self.err.decode(errors='replace')[-4000:]}"

@@ -311,6 +311,21 @@ def test_a_word_with_an_at_puts_a_file_into_the_message(dure, parisian, tmp_path
         assert texts == [text] and told.ok().text == "Paris.\n" and not told.err, line
 
 
+def test_what_stands_right_behind_a_file_s_name_is_text(dure, parisian, tmp_path):
+    for name in ("a.txt", "보고.md", "odd,", "a.txt.old"):
+        (tmp_path / name).write_text(f"in {name}")
+    (tmp_path / "folder").mkdir()
+    a, b = "```a.txt\nin a.txt\n```", "```보고.md\nin 보고.md\n```"
+    for line, text in (("@a.txt, and", f"{a}\n, and"), ("see @a.txt.", f"see\n{a}\n."), ("@a.txt)", f"{a}\n)"),
+                       ("@a.txt?!", f"{a}\n?!"), ("@a.txt을 요약해", f"{a}\n을 요약해"), ("@보고.md에서", f"{b}\n에서"),
+                       ("@a.txt을,", f"{a}\n을,"), ("@a.txt)는", f"{a}\n)는"), ('@"보고.md"를 봐', f"{b}\n를 봐"),
+                       ('@"a.txt",', f"{a}\n,"), ("@odd,", "```odd,\nin odd,\n```"), ("@a.txt.old.", "```a.txt.old\nin a.txt.old\n```\n."),
+                       ("@none.txt을", "@none.txt을"), ("@보고", "@보고"), ("@...", "@..."), ("@folder,", "@folder,"),
+                       ("@a.txt-", "@a.txt-"), ("@,", "@,"), ("@가나", "@가나")):
+        texts, told = asked(dure, parisian, tmp_path, line)
+        assert texts == [text] and told.ok().text == "Paris.\n" and not told.err, line
+
+
 def test_words_that_name_no_file_stay_as_they_are(dure, parisian, tmp_path):
     (tmp_path / "b.com").write_text("never")
     for line, text in (("to a@b.com", "to a@b.com"), ("hello @nobody", "hello @nobody"), ("@", "@"), ("a @ b", "a @ b"),

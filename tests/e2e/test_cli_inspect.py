@@ -44,7 +44,7 @@ def folder_of(tmp_path):
 @pytest.mark.parametrize("name", sorted(PARAMETERS))
 def test_a_config_alone_tells_the_parameters(dure, folder_of, name):
     decoder, draft, whole = PARAMETERS[name]
-    told = dure("inspect", folder_of(name), "--json").ok().json
+    told = dure("inspect", folder_of(name), "--json").account
     assert told["parameters"] == decoder
     assert told.get("parameters_draft") == draft
     assert told.get("parameters_with_encoder") == whole
@@ -53,7 +53,7 @@ def test_a_config_alone_tells_the_parameters(dure, folder_of, name):
 
 
 def test_a_config_alone_tells_the_tensors_that_are_wanted(dure, folder_of):
-    told = dure("inspect", folder_of("k_exaone_236b"), "--tensors", "--json").ok().json
+    told = dure("inspect", folder_of("k_exaone_236b"), "--tensors", "--json").account
     wanted = {tensor["name"]: tensor["shape"] for tensor in told["wanted_tensors"]}
     assert len(wanted) == len(told["wanted_tensors"]) == 18_688  # the published index has as many
     assert wanted["model.layers.47.mlp.experts.127.down_proj.weight"] == [6144, 2048]
@@ -70,12 +70,12 @@ def test_the_layers_are_a_picture(dure, folder_of):
 
 def test_the_cache_is_reckoned_at_a_context(dure, folder_of):
     folder = folder_of("k_exaone_236b")
-    cache = dure("inspect", folder, "--json", "--context", "262144").ok().json["cache"]
+    cache = dure("inspect", folder, "--json", "--context", "262144").account["cache"]
     assert cache["bytes"] == 12_903_776_256 and cache["bytes_if_all_global"] == 48 << 30
     assert cache["bytes_per_token"] == 49_152
     assert cache["planned_bytes"] > cache["bytes"] + (1 << 30)  # the draft layer sees all keys
     assert "12.018 GiB" in dure("inspect", folder).ok().text
-    smaller = dure("inspect", folder, "--json", "--context", "1024", "--kv", "q8").ok().json["cache"]
+    smaller = dure("inspect", folder, "--json", "--context", "1024", "--kv", "q8").account["cache"]
     assert smaller["context"] == 1024 and smaller["planned_bytes"] < cache["planned_bytes"] / 50
     dure("inspect", folder, "--context", "300000").refused("300000", "262144")
 
@@ -89,7 +89,7 @@ BYTES_PER_TOKEN = {
 
 @pytest.mark.parametrize("name", sorted(BYTES_PER_TOKEN))
 def test_a_token_takes_its_bytes_of_the_cache(dure, folder_of, name):
-    cache = dure("inspect", folder_of(name), "--json").ok().json["cache"]
+    cache = dure("inspect", folder_of(name), "--json").account["cache"]
     assert cache["bytes_per_token"] == BYTES_PER_TOKEN[name]
     if cache["bytes_per_token_if_all_global"] == BYTES_PER_TOKEN[name]:  # no layer slides
         assert cache["bytes"] == BYTES_PER_TOKEN[name] * cache["context"]
@@ -97,21 +97,21 @@ def test_a_token_takes_its_bytes_of_the_cache(dure, folder_of, name):
 
 def test_what_fits_follows_the_memory_given(dure, folder_of):
     folder = folder_of("exaone4_1b")
-    fits = dure("inspect", folder, "--json", "--memory", "3G").ok().json["fit"]
+    fits = dure("inspect", folder, "--json", "--memory", "3G").account["fit"]
     assert [choice["weights"] for choice in fits] == ["bf16", "q8_0", "q4_0"]
     assert fits[0]["weight_bytes"] == 2 * 1_279_391_488
     assert 0 < fits[0]["largest_context"] < fits[1]["largest_context"] <= 65_536
     assert not fits[0]["fits"]
-    assert not any(c["fits"] for c in dure("inspect", folder, "--json", "--memory", "1M").ok().json["fit"])
+    assert not any(c["fits"] for c in dure("inspect", folder, "--json", "--memory", "1M").account["fit"])
 
 
 def test_every_fault_of_a_config_is_told(dure, tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "axk1", "hidden_size": -1, "num_attention_heads": "many"}')
-    faults = dure("inspect", tmp_path, "--json").ok().json["faults"]
+    faults = dure("inspect", tmp_path, "--json").account["faults"]
     assert len(faults) > 10 and "hidden_size is -1, expected 1 to 16777216" in faults
     assert "num_attention_heads is not a whole number" in faults and "kv_lora_rank is missing" in faults
     (tmp_path / "config.json").write_text('{"model_type": 3}')
-    assert any("model_type is missing or not a string" in fault for fault in dure("inspect", tmp_path, "--json").ok().json["faults"])
+    assert any("model_type is missing or not a string" in fault for fault in dure("inspect", tmp_path, "--json").account["faults"])
 
 
 def test_a_config_alone_is_not_run(dure, folder_of):
@@ -175,7 +175,7 @@ def test_the_largest_checkpoint_is_told_to_the_tensor(dure, folder_of):
         write_sparse(folder / "model.safetensors", tensors)
     except OSError:
         pytest.skip("files of a terabyte cannot be made here")
-    told = dure("inspect", folder, "--json").ok().json
+    told = dure("inspect", folder, "--json").account
     assert told["parameters"] == 518_983_052_288
     assert told["parameters_in_files"] == 518_983_059_456
     assert told["unused_tensors"] == ["model.layers.0.post_mlp_layernorm.weight"]
@@ -185,7 +185,7 @@ def test_the_largest_checkpoint_is_told_to_the_tensor(dure, folder_of):
     missing = "model.layers.60.self_attn.kv_b_proj.weight"
     changed = [(n, [16384, 500] if n == "model.layers.1.self_attn.kv_b_proj.weight" else s) for n, s in tensors if n != missing]
     write_sparse(folder / "model.safetensors", changed + [("model.layers.61.eh_proj.weight", [4, 4])])
-    told = dure("inspect", folder, "--json").ok().json
+    told = dure("inspect", folder, "--json").account
     faults = "\n".join(told["faults"])
     assert f"{missing} is missing" in faults
     assert "model.layers.1.self_attn.kv_b_proj.weight has shape [16384, 500], expected [16384, 512]" in faults

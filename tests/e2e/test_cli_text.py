@@ -1,10 +1,12 @@
 """tokenize, detokenize, render, inspect: what needs no computing."""
 import json
+import re
 
 import pytest
+from checkpoints import write_safetensors
 from conftest import ROOT, golden_parametrize
 from safetensors import safe_open
-from talker import END, START, saying, write_talker, write_tokenizer
+from talker import END, START, saying, weights, write_talker, write_tokenizer
 
 ODD = "안녕 hi\n\t\\ <|im_start|>\u200b é 🐯\x01"
 
@@ -43,7 +45,7 @@ def test_detokenize_reads_a_file(dure, words, tmp_path):
 
 def test_a_tokenizer_model_serves_where_there_is_no_tokenizer_json(dure, tmp_path):
     model = write_talker(tmp_path / "model", saying("x"))
-    before = dure("inspect", model, "--json").ok().json
+    before = dure("inspect", model, "--json").account
     vectors = ROOT / "tests/golden/text/sentencepiece"
     (model / "tokenizer.json").rename(tmp_path / "tokenizer.json")
     (model / "tokenizer.model").write_bytes((vectors / "bpe_bytes.model").read_bytes())
@@ -52,7 +54,7 @@ def test_a_tokenizer_model_serves_where_there_is_no_tokenizer_json(dure, tmp_pat
         assert dure("tokenize", model, "--ids", "--no-special", stdin=line["text"]).ok().json == line["ids"]
         assert dure("tokenize", model, "--ids", stdin=line["text"]).ok().json == line["ids_special"]
         assert dure("detokenize", model, "--keep-special", stdin=json.dumps(line["ids"])).ok().text == line["decode"]
-    told = dure("inspect", model, "--json").ok().json
+    told = dure("inspect", model, "--json").account
     assert told["tokenizer"]["size"] == 560
     assert told["fingerprint"] != before["fingerprint"]
     (tmp_path / "tokenizer.json").rename(model / "tokenizer.json")
@@ -132,16 +134,29 @@ def test_inspect_tells_a_person(dure, tmp_path):
 
 def test_inspect_tells_a_program(dure, tmp_path):
     model = write_talker(tmp_path / "m", saying("Paris."))
-    told = dure("inspect", model, "--json").ok().json
+    told = dure("inspect", model, "--json").account
     assert told["family"] == "llama" and told["faults"] == [] and "tensors" not in told
-    assert len(dure("inspect", model, "--json", "--tensors").ok().json["tensors"]) == 12
+    assert len(dure("inspect", model, "--json", "--tensors").account["tensors"]) == 12
+
+
+def test_inspect_tells_all_and_ends_with_1_where_tensors_are_missing_or_misshapen(dure, tmp_path):
+    model = write_talker(tmp_path / "m", saying("Paris."))
+    whole = dure("inspect", model).ok()
+    tensors = weights(saying("Paris."))
+    del tensors["model.norm.weight"]
+    tensors["lm_head.weight"] = tensors["lm_head.weight"][:-1]
+    write_safetensors(model / "model.safetensors", tensors)
+    told = dure("inspect", model).refused(f"{model} has ", "fault", "model.norm.weight")
+    assert "model.norm.weight is missing" in told.text and "lm_head.weight has shape" in told.text
+    assert set(re.findall(r"^\w.*?(?:  |$)", whole.text, re.M)) < set(re.findall(r"^\w.*?(?:  |$)", told.text, re.M))
+    assert dure("inspect", model, "--json").account["faults"]
 
 
 def test_inspect_works_for_models_that_cannot_run(dure, tmp_path):
     model = write_talker(tmp_path / "m", saying("Paris."), model_type="gpt5")
-    told = dure("inspect", model, "--json").ok().json
+    told = dure("inspect", model, "--json").account
     assert any("gpt5" in fault for fault in told["faults"])
-    assert "gpt5" in dure("inspect", model).ok().text
+    assert "gpt5" in dure("inspect", model).refused("1 fault: ", "gpt5").text
     dure("run", model, "x").refused("gpt5")
 
 
@@ -149,7 +164,7 @@ def test_inspect_works_for_models_that_cannot_run(dure, tmp_path):
 def test_inspect_knows_the_sizes_of_every_golden_case(dure, case):
     config = json.loads((case / "config.json").read_text())
     config = config.get("text_config", config)
-    told = dure("inspect", case, "--json").ok().json
+    told = dure("inspect", case, "--json").account
     assert told["sizes"]["layers"] == config["num_hidden_layers"] == len(told["layers"])
     assert told["sizes"]["vocab"] == config.get("padded_vocab_size", config["vocab_size"])
 
@@ -172,5 +187,5 @@ def test_smollm2_prompts_and_ids_equal_the_references(dure, smollm2):
 
 @pytest.mark.real
 def test_smollm2_is_inspected(dure, smollm2):
-    told = dure("inspect", smollm2, "--json").ok().json
+    told = dure("inspect", smollm2, "--json").account
     assert told["parameters"] == 134515008 and told["sizes"]["layers"] == 30 and told["faults"] == []

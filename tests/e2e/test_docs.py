@@ -44,7 +44,7 @@ PAGE_OF = {"axk1": "axk1", "exaone4": "exaone", "exaone45": "exaone", "hyperclov
 def test_the_tables_of_sizes_are_what_inspect_tells(dure, tmp_path, config):
     page = (ROOT / "docs/models" / (PAGE_OF[config.stem.split("_")[0]] + ".md")).read_text()
     shutil.copy(config, tmp_path / "config.json")
-    told = dure("inspect", tmp_path, "--json").ok().json
+    told = dure("inspect", tmp_path, "--json").account
     row = next(line for line in page.splitlines() if line.startswith("|") and f"{told['parameters']:,}" in line)
     assert f"{told['parameters_active']:,}" in row or told["parameters_active"] == told["parameters"]
     if "as the " not in row:

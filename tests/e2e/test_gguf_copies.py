@@ -56,7 +56,7 @@ def test_gguf_copy_equals_the_reference(dure, case, writer, tmp_path):
 
 def check_description(dure, copy, folder):
     """What is told of a copy, beside what is told of the safetensors. Only the tokenizer is missed."""
-    told, wanted = dure("inspect", copy, "--json").ok().json, dure("inspect", folder, "--json").ok().json
+    told, wanted = dure("inspect", copy, "--json").account, dure("inspect", folder, "--json").account
     for key in ("family", "sizes", "layers", "tied_embeddings", "parameters", "parameters_active"):
         assert told[key] == wanted[key], key
     for key in ("attention", "feed_forward"):  # no converter says which keys the draft layers see
@@ -148,7 +148,7 @@ def test_draft_layers_stand_behind_the_others(dure, root, with_draft, tmp_path, 
 
 def test_draft_layers_that_are_counted_and_left_out_are_none(dure, root, tmp_path):
     folder = root / "tests/golden/exaone_moe/base_f32"
-    told = dure("inspect", write_converted(tmp_path / "copy.gguf", folder, leave_out=".nextn."), "--json").ok().json
+    told = dure("inspect", write_converted(tmp_path / "copy.gguf", folder, leave_out=".nextn."), "--json").account
     assert "parameters_draft" not in told and told["sizes"]["layers"] == 4
     assert all(name.startswith("blk.4.") for name in told["superfluous_tensors"])
 
@@ -185,7 +185,7 @@ def test_own_gguf_speaks_as_the_folder_does(dure, talking, tmp_path):
         command, rest = args[0], args[1:]
         told = [dure(command, model, *rest, stdin="Village 마을" if command == "tokenize" else "").ok().text for model in talking]
         assert told[0] == told[1] and told[0].strip(), args
-    of_folder, of_own = (dure("inspect", model, "--json").ok().json for model in talking)
+    of_folder, of_own = (dure("inspect", model, "--json").account for model in talking)
     assert of_own["faults"] == [] and of_own["kind"] == "gguf"
     for key in ("tokenizer", "template", "begin_token", "end_tokens", "padding_token", "defaults"):
         assert of_own[key] == of_folder[key], key
@@ -198,7 +198,7 @@ def test_own_gguf_opens_for_its_text_alone(dure, talking):
 
 def test_what_a_file_keeps_counts_in_its_fingerprint(dure, root, tmp_path):
     case = root / "tests/golden/llama/odd_a"
-    prints = {dure("inspect", write_own(tmp_path / "own.gguf", case, **changes), "--json").ok().json["fingerprint"]
+    prints = {dure("inspect", write_own(tmp_path / "own.gguf", case, **changes), "--json").account["fingerprint"]
               for changes in ({}, {"general__name": "x"}, {"dure__tokenizer": "{}"}, {"dure__config": (case / "config.json").read_text() + " "})}
     assert len(prints) == 4
 

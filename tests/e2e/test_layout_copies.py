@@ -63,7 +63,7 @@ def test_a_language_model_beside_encoders_equals_the_reference(dure, tmp_path, l
     unused, drafts = how[-2], how[-1]
     case = GOLDEN / name
     write_layout(tmp_path, case, *how)
-    told = dure("inspect", tmp_path, "--json").ok().json
+    told = dure("inspect", tmp_path, "--json").account
     assert told["superfluous_tensors"] == [] and sorted(told["unused_tensors"]) == sorted(unused)
     assert [fault for fault in told["faults"] if "tokenizer" not in fault] == []
     assert told["sizes"].get("draft_layers", 0) == drafts
@@ -108,7 +108,7 @@ DECODER = ("model.language_model.", "lm_head.", "mtp.")
 @pytest.mark.parametrize("name", [name for name in golden_cases() if "/unified_" in name])
 def test_encoders_of_a_published_layout_are_known_and_left_aside(dure, name):
     folder = GOLDEN / name
-    told = dure("inspect", folder, "--json").ok().json
+    told = dure("inspect", folder, "--json").account
     encoders = {tensor for tensor in read_safetensors(folder / "model.safetensors") if not tensor.startswith(DECODER)}
     assert encoders and set(told["unused_tensors"]) == encoders and told["superfluous_tensors"] == []
     assert [fault for fault in told["faults"] if "tokenizer" not in fault] == []

@@ -7,7 +7,9 @@
 
 void avx512_fill_float(CpuKernels *k)
 {
-    k->linear[DTYPE_F32] = k->linear[DTYPE_BF16] = k->linear[DTYPE_F16] = float_rows;
+    for (int i = 0; i < DTYPE_COUNT; i++)
+        if (!format_of((Dtype)i)->unpack) k->linear[i] = float_rows;
+    k->decode_weights = decode_weights;
     k->quantize_row = quantize_row;
     k->norm_row = norm_row;
     k->rope_head = rope_head;

@@ -46,6 +46,7 @@ typedef struct HeadPanel {
 typedef struct CpuKernels {
     LinearKernel *linear[DTYPE_COUNT];
     bool quantized[DTYPE_COUNT]; // linear[format] reads the integer form
+    void (*decode_weights)(const Matrix *w, int64_t row, int64_t rows, float *out); // as matrix_decode
     void (*quantize_row)(int8_t *q, float *d, int32_t *sum, const float *x, int64_t n);
     void (*norm_row)(float *y, const float *x, const NormIn *in, int64_t n);
     void (*rope_head)(float *x, const float *cosine, const float *sine, RopePairing pairing, int64_t d);

@@ -10,6 +10,7 @@
 
 // ---- Linear --------------------------------------------------------------------------------------------------------
 
+// Of E4M3 a 256th of the number.
 INLINE V load_weights(const uint8_t *row, int64_t i, const Dtype format)
 {
     if (format == DTYPE_F32) {
@@ -17,6 +18,7 @@ INLINE V load_weights(const uint8_t *row, int64_t i, const Dtype format)
         memcpy(&v, row + 4 * i, sizeof v); // any address
         return v;
     }
+    if (format == DTYPE_F8_E4M3) return v_e4m3(row + i);
     return format == DTYPE_BF16 ? v_bf16(row + 2 * i) : v_f16(row + 2 * i);
 }
 
@@ -27,35 +29,66 @@ INLINE V load_weights_first(const uint8_t *row, int64_t i, int64_t n, const Dtyp
         memcpy(f, row + 4 * i, (size_t)n * sizeof *f);
         return v_load(f);
     }
+    if (format == DTYPE_F8_E4M3) {
+        uint8_t e[WIDTH] = { 0 };
+        memcpy(e, row + i, (size_t)n);
+        return v_e4m3(e);
+    }
     return format == DTYPE_BF16 ? v_bf16_first(row + 2 * i, n) : v_f16_first(row + 2 * i, n);
+}
+
+// Elements of a row that share a scale.
+INLINE int64_t scale_width(const Matrix *w, const Dtype format)
+{
+    const bool apart = format == DTYPE_F8_E4M3 && w->parts && w->parts->scales.block_cols < w->cols;
+    return apart ? w->parts->scales.block_cols : w->cols;
+}
+
+// Of `rows` rows at a column, with the 256 that load_weights leaves off: exact below 2^120, and no weight has such a scale.
+INLINE void load_scales(V *scale, const Matrix *w, int64_t r, const int rows, int64_t col)
+{
+    const int64_t block_rows = w->parts ? w->parts->scales.block_rows : INT64_MAX;
+    for (int a = 0; a < rows; a++)
+        scale[a] = a && (w->row0 + r + a) % block_rows ? scale[a - 1] : v_set(256.0f * matrix_scale(w, r + a, col));
+}
+
+INLINE V scaled(V weights, V scale, const Dtype format)
+{
+    return format == DTYPE_F8_E4M3 ? v_mul(weights, scale) : weights;
 }
 
 // Outputs of rows [r, r + rows) and tokens [t, t + tokens); both constants where this is inlined.
 INLINE void float_tile(const LinearJob *job, int64_t r, const int rows, int64_t t, const int tokens, const Dtype format)
 {
-    V acc[ROW_TILE * TOKEN_TILE];
-    int64_t n = job->w->cols, i = 0;
+    V acc[ROW_TILE * TOKEN_TILE], scale[ROW_TILE * TOKEN_TILE];
+    const int64_t n = job->w->cols, width = scale_width(job->w, format);
     const uint8_t *w = matrix_row(job->w, r);
     const size_t stride = job->w->row_stride;
     const float *x = job->x->x + t * n;
 #pragma GCC unroll 24
     for (int a = 0; a < rows * tokens; a++) acc[a] = v_set(0.0f);
-    for (; i + WIDTH <= n; i += WIDTH) {
-        V weights[ROW_TILE * TOKEN_TILE];
+    for (int64_t first = 0; first < n; first += width) {
+        int64_t i = first, end = n - first < width ? n : first + width;
+        if (format == DTYPE_F8_E4M3) load_scales(scale, job->w, r, rows, first);
+        for (; i + WIDTH <= end; i += WIDTH) {
+            V weights[ROW_TILE * TOKEN_TILE];
 #pragma GCC unroll 8
-        for (int a = 0; a < rows; a++) weights[a] = load_weights(w + (size_t)a * stride, i, format);
-#pragma GCC unroll 8
-        for (int b = 0; b < tokens; b++) {
-            V xs = v_load(x + b * n + i);
-#pragma GCC unroll 8
-            for (int a = 0; a < rows; a++) acc[a * tokens + b] = v_fma(weights[a], xs, acc[a * tokens + b]);
-        }
-    }
-    if (i < n)
-        for (int b = 0; b < tokens; b++)
             for (int a = 0; a < rows; a++)
-                acc[a * tokens + b] = v_fma(load_weights_first(w + (size_t)a * stride, i, n - i, format),
-                                            v_load_first(x + b * n + i, n - i), acc[a * tokens + b]);
+                weights[a] = scaled(load_weights(w + (size_t)a * stride, i, format), scale[a], format);
+#pragma GCC unroll 8
+            for (int b = 0; b < tokens; b++) {
+                V xs = v_load(x + b * n + i);
+#pragma GCC unroll 8
+                for (int a = 0; a < rows; a++) acc[a * tokens + b] = v_fma(weights[a], xs, acc[a * tokens + b]);
+            }
+        }
+        if (i < end)
+            for (int b = 0; b < tokens; b++)
+                for (int a = 0; a < rows; a++)
+                    acc[a * tokens + b] =
+                        v_fma(scaled(load_weights_first(w + (size_t)a * stride, i, end - i, format), scale[a], format),
+                              v_load_first(x + b * n + i, end - i), acc[a * tokens + b]);
+    }
 #pragma GCC unroll 8
     for (int b = 0; b < tokens; b++)
 #pragma GCC unroll 8
@@ -91,20 +124,95 @@ INLINE void float_rows_of(const LinearJob *job, int64_t first, int64_t rows, con
 }
 
 // A few rows at a time, so that their weights are read from memory once and from the second cache for every further token.
-static void float_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
+INLINE void float_rows_in(const LinearJob *job, int64_t first, int64_t rows, const Dtype format)
 {
-    (void)slot;
     int64_t most = WEIGHT_BYTES / (int64_t)(job->w->row_stride ? job->w->row_stride : 1) / ROWS_OF_ONE * ROWS_OF_ONE;
     if (most < ROWS_OF_ONE) most = ROWS_OF_ONE;
-    for (int64_t r = first, end = first + rows; r < end; r += most) {
-        int64_t count = end - r < most ? end - r : most;
-        if (job->w->format == DTYPE_F32)
-            float_rows_of(job, r, count, DTYPE_F32);
-        else if (job->w->format == DTYPE_BF16)
-            float_rows_of(job, r, count, DTYPE_BF16);
-        else
-            float_rows_of(job, r, count, DTYPE_F16);
+    for (int64_t r = first, end = first + rows; r < end; r += most)
+        float_rows_of(job, r, end - r < most ? end - r : most, format);
+}
+
+INLINE void decode_row(float *out, const Matrix *w, int64_t r, const Dtype format)
+{
+    const int64_t n = w->cols, width = scale_width(w, format);
+    const uint8_t *row = matrix_row(w, r);
+    V scale = v_set(1.0f);
+    for (int64_t first = 0; first < n; first += width) {
+        int64_t i = first, end = n - first < width ? n : first + width;
+        if (format == DTYPE_F8_E4M3) load_scales(&scale, w, r, 1, first);
+        for (; i + WIDTH <= end; i += WIDTH) v_store(out + i, scaled(load_weights(row, i, format), scale, format));
+        if (i < end)
+            v_store_first(out + i, scaled(load_weights_first(row, i, end - i, format), scale, format), end - i);
     }
+}
+
+// E4M3 whose scales lie so that a vector never crosses from one to the next; the same bits as matrix_decode's.
+static bool is_plain_e4m3(const Matrix *w)
+{
+    const MatrixParts *p = w->parts;
+    if (w->format != DTYPE_F8_E4M3 || !p) return w->format == DTYPE_F8_E4M3;
+    return !p->index && !p->zeros.data && p->zero == 0.0f &&
+           (p->scales.block_cols >= w->cols || p->scales.block_cols % WIDTH == 0);
+}
+
+// Blocks of a half-precision scale and 32 codes.
+static void decode_q8_0(float *out, const uint8_t *row, int64_t n)
+{
+    for (int64_t b = 0; b < n / QUANT_BLOCK; b++, row += 2 + QUANT_BLOCK) {
+        V scale = v_set(f16_to_f32(load16(row)));
+        for (int i = 0; i < QUANT_BLOCK; i += WIDTH)
+            v_store(out + b * QUANT_BLOCK + i, v_mul(scale, v_codes((const int8_t *)row + 2 + i)));
+    }
+}
+
+static void decode_weights(const Matrix *w, int64_t row, int64_t rows, float *out)
+{
+    const bool e4m3 = is_plain_e4m3(w);
+    if (!e4m3 && (w->parts || (w->format != DTYPE_BF16 && w->format != DTYPE_Q8_0))) {
+        matrix_decode(w, row, rows, out);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++, out += w->cols) {
+        if (e4m3)
+            decode_row(out, w, row + r, DTYPE_F8_E4M3);
+        else if (w->format == DTYPE_BF16)
+            decode_row(out, w, row + r, DTYPE_BF16);
+        else
+            decode_q8_0(out, matrix_row(w, row + r), w->cols);
+    }
+}
+
+// Rows of any format, decoded into the slot a few at a time.
+static void decoded_rows(const LinearJob *job, int64_t first, int64_t rows, float *slot)
+{
+    const int64_t n = job->w->cols, fit = LINEAR_SLOT / ((n ? n : 1) * (int64_t)sizeof *slot);
+    const int64_t most = fit < ROW_TILE ? 1 : fit / ROW_TILE * ROW_TILE; // one always fits
+    for (int64_t r = first, end = first + rows; r < end; r += most) {
+        Matrix w = {
+            .format = DTYPE_F32, .cols = n, .data = (const uint8_t *)slot, .row_stride = (size_t)n * sizeof *slot
+        };
+        w.rows = end - r < most ? end - r : most;
+        decode_weights(job->w, r, w.rows, slot);
+        LinearJob part = *job;
+        part.y += r, part.w = &w, part.bias = job->bias ? job->bias + r : NULL;
+        float_rows_of(&part, 0, w.rows, DTYPE_F32);
+    }
+}
+
+// For one token E4M3 is decoded on the way, for more once for all of them; the sums are the same.
+static void float_rows(const LinearJob *job, int64_t first, int64_t rows, void *slot)
+{
+    const bool plain = !job->w->parts;
+    if (plain && job->w->format == DTYPE_F32)
+        float_rows_in(job, first, rows, DTYPE_F32);
+    else if (plain && job->w->format == DTYPE_BF16)
+        float_rows_in(job, first, rows, DTYPE_BF16);
+    else if (plain && job->w->format == DTYPE_F16)
+        float_rows_in(job, first, rows, DTYPE_F16);
+    else if (job->x->T == 1 && is_plain_e4m3(job->w))
+        float_rows_in(job, first, rows, DTYPE_F8_E4M3);
+    else
+        decoded_rows(job, first, rows, slot);
 }
 
 // ---- Rows ----------------------------------------------------------------------------------------------------------

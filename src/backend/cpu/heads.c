@@ -17,11 +17,11 @@ static int64_t panel_rows(const HeadsIn *in)
 }
 
 // The panel of rows [row, ...) of head h, decoded; y and x are still the head's own.
-static HeadPanel panel_of(const HeadsFork *f, int64_t h, int64_t row, int64_t rows, float *slot)
+static HeadPanel panel_of(Backend *b, const HeadsFork *f, int64_t h, int64_t row, int64_t rows, float *slot)
 {
     const HeadsIn *in = f->in;
     const int64_t count = in->rows - row < rows ? in->rows - row : rows;
-    matrix_decode(in->w, h * in->stride + in->first + row, count, slot);
+    cpu_of(b)->kernels.decode_weights(in->w, h * in->stride + in->first + row, count, slot);
     return (HeadPanel){ .y = f->y + h * in->y_width,
                         .x = in->x + h * in->x_width,
                         .w = slot,
@@ -37,7 +37,7 @@ static void heads_chunk(Backend *b, const void *arg, int64_t h, void *slot)
     const HeadsFork *f = arg;
     const int64_t rows = panel_rows(f->in);
     for (int64_t row = 0; row < f->in->rows; row += rows) {
-        HeadPanel p = panel_of(f, h, row, rows, slot);
+        HeadPanel p = panel_of(b, f, h, row, rows, slot);
         p.y += row;
         cpu_of(b)->kernels.head_panel(&p);
     }
@@ -51,7 +51,7 @@ static void heads_chunk_t(Backend *b, const void *arg, int64_t h, void *slot)
     for (int64_t t = 0; t < f->T; t++)
         memset(f->y + (t * in->heads + h) * in->y_width, 0, (size_t)in->w->cols * sizeof(float));
     for (int64_t row = 0; row < in->rows; row += rows) {
-        HeadPanel p = panel_of(f, h, row, rows, slot);
+        HeadPanel p = panel_of(b, f, h, row, rows, slot);
         p.x += row;
         cpu_of(b)->kernels.head_panel_t(&p);
     }

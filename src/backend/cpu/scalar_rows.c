@@ -149,6 +149,7 @@ void scalar_fill(Backend *b)
 {
     CpuKernels *k = &cpu_of(b)->kernels;
     for (int i = 0; i < DTYPE_COUNT; i++) k->linear[i] = scalar_float_rows;
+    k->decode_weights = matrix_decode;
     k->quantize_row = quantize_row;
     k->norm_row = norm_row;
     k->rope_head = rope_head;

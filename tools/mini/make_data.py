@@ -1,0 +1,171 @@
+"""Makes dure-mini's training data out of the raw texts and of what the generators here draw.
+
+    make_data.py --raw FOLDER --out FOLDER [--size 1.0] [--seed N]
+
+Reads chatbot_ko.tsv and nsmc_reviews.tsv.xz in --raw. Writes to --out train.jsonl and valid.jsonl (one talk a line:
+messages, perhaps tools and kwargs), pretrain.txt (texts, an empty line between), test/TASK.jsonl (talks up to the reply
+that is expected, and expect) and manifest.json. The same seed gives the same bytes. What a test asks about (the word,
+the operands, the review) is in no training text: a hash of it says where it goes.
+"""
+import argparse
+import collections
+import hashlib
+import json
+import pathlib
+import random
+
+import calls
+import clocks
+import facts
+import fields
+import letters
+import sums
+import talk
+from common import compact, split_of
+from reviews import Reviews, read_reviews
+
+PRETRAIN_TEXTS = 120_000
+TEST_MOST, VALID_MOST = 400, 150
+PLAIN_TASKS = ("count", "spell", "add", "subtract", "multiply", "divide", "problem", "reverse", "units", "fact", "self", "greeting", "everyday",
+               "extract", "sentiment", "weekday", "sort")
+PATIENCE = 60  # draws for each example that is wanted
+
+
+def tasks(reviews, everyday):
+    """Name: (examples at size 1, maker)."""
+    table = {
+        "count": (60_000, letters.count_letters),
+        "count_all": (6_000, letters.count_all_letters),
+        "syllables": (10_000, letters.count_syllables),
+        "spell": (30_000, letters.spell),
+        "letter_at": (5_000, letters.letter_at),
+        "reverse": (10_000, letters.reverse),
+        "sort": (8_000, letters.sort_words),
+        "sort_numbers": (5_000, letters.sort_numbers),
+        "add": (16_000, sums.add),
+        "subtract": (14_000, sums.subtract),
+        "multiply": (14_000, sums.multiply),
+        "divide": (9_000, sums.divide),
+        "problem": (10_000, sums.problem),
+        "clock_later": (5_000, clocks.clock_later),
+        "clock_between": (4_000, clocks.clock_between),
+        "weekday": (3_500, clocks.weekday),
+        "date_later": (4_000, clocks.date_later),
+        "age": (2_500, clocks.age),
+        "units": (5_000, clocks.units),
+        "extract": (16_000, fields.extract),
+        "tool": (22_000, calls.call_tool),
+        "tool_result": (3_000, calls.answer_result),
+        "no_tool": (3_500, calls.no_tool),
+        "sentiment": (220_000, reviews.sentiment),
+        "fact": (9_000, facts.fact),
+        "self": (5_000, talk.self_talk),
+        "greeting": (3_000, talk.greeting),
+        "everyday": (16_000, everyday.talk),
+    }
+    plain = [table[name][1] for name in PLAIN_TASKS]
+    table["mixed"] = (9_000, lambda rng: talk.mixed(rng, plain, None))
+    table["mixed_tools"] = (4_000, lambda rng: talk.mixed(rng, plain, calls.call_tool))
+    return table
+
+
+def key_of(line):
+    return hashlib.sha256(compact(line).encode()).digest()
+
+
+class Drawn:
+    """The examples of one task, each wording once, dealt to their splits."""
+
+    def __init__(self, most):
+        self.most = most
+        self.lines = {"train": [], "valid": [], "test": []}
+        self.seen = set()
+
+    def put(self, example):
+        split = split_of(example.essence)
+        if len(self.lines[split]) >= self.most[split]:
+            return
+        line = example.test() if split == "test" else example.talk()
+        key = key_of(line["messages"])
+        if key not in self.seen:
+            self.seen.add(key)
+            self.lines[split].append(line)
+
+    def full(self):
+        return all(len(self.lines[split]) >= most for split, most in self.most.items())
+
+
+def draw(rng, name, wanted, maker, size):
+    tested = name not in ("greeting", "everyday", "mixed", "mixed_tools")
+    small = min(1.0, size * 4)
+    drawn = Drawn({"train": round(wanted * size), "valid": round(VALID_MOST * small),
+                   "test": round(TEST_MOST * small) if tested else 0})
+    for _ in range(round(wanted * size) * 3 + PATIENCE * drawn.most["test"]):
+        if drawn.full():
+            break
+        example = maker(rng)
+        if example is None:
+            continue
+        if example.expect is None and split_of(example.essence) == "test":
+            continue
+        if rng.random() < 0.02 and example.messages[0]["role"] != "system":
+            example = talk.with_system(rng, example)
+        drawn.put(example)
+    return drawn.lines
+
+
+def write_lines(path, lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        for line in lines:
+            file.write(compact(line) + "\n")
+
+
+def report(counts, samples):
+    for name, count in counts.items():
+        print(f"{name:14} {count['train']:7} train {count['test']:4} test {count['bytes'] / 1e6:7.2f} MB")
+        for sample in samples[name]:
+            print("    " + sample[:400])
+
+
+def make(raw, out, size, seed):
+    rng = random.Random(seed)
+    reviews = Reviews(rng, read_reviews(raw / "nsmc_reviews.tsv.xz"))
+    everyday = talk.Everyday(rng, talk.read_everyday(raw / "chatbot_ko.tsv"))
+    train, valid, counts, samples = [], [], {}, collections.defaultdict(list)
+    for name, (wanted, maker) in tasks(reviews, everyday).items():
+        lines = draw(random.Random(f"{seed} {name}"), name, wanted, maker, size)
+        counts[name] = {split: len(of) for split, of in lines.items()}
+        counts[name]["bytes"] = sum(len(compact(line).encode()) for line in lines["train"])
+        samples[name] = [compact(line) for line in lines["train"][:3]]
+        train += lines["train"]
+        valid += lines["valid"]
+        if lines["test"]:
+            write_lines(out / "test" / f"{name}.jsonl", lines["test"])
+    rng.shuffle(train)
+    rng.shuffle(valid)
+    texts = reviews.plain[:round(PRETRAIN_TEXTS * size)]
+    write_lines(out / "train.jsonl", train)
+    write_lines(out / "valid.jsonl", valid)
+    (out / "pretrain.txt").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+    counts["pretrain"] = {"train": len(texts), "valid": 0, "test": 0, "bytes": sum(len(text.encode()) for text in texts)}
+    files = sorted(path for path in out.rglob("*") if path.suffix in (".jsonl", ".txt"))
+    manifest = {"seed": seed, "size": size, "counts": counts,
+                "sha256": {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}}
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    report(counts, samples)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--raw", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--size", type=float, default=1.0, help="of each task: 1.0 is all")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    make(args.raw, args.out, args.size, args.seed)
+
+
+if __name__ == "__main__":
+    main()
