@@ -423,6 +423,7 @@ typedef struct DureTrainOptions {
     const char *out; /* folder, made when it is absent: the model and, in training/, what the training needs to go on */
     const char *const *data;  /* *.jsonl, *.tsv or texts; NULL-terminated */
     const char *const *valid; /* the same, never learned; or NULL */
+    const char *gguf;         /* a file that gets the model in Q8_0 whenever it is saved; or NULL */
     const char *init_from;    /* a model whose weights to begin with; NULL: by chance */
     int64_t steps;            /* 0: as many as `epochs` gives */
     double epochs;

@@ -28,6 +28,8 @@ static const Option train_own[] = {
       AT(out) },
     { "init-from", 0, OPTION_FILE, "MODEL", N_("Begin with this model's weights instead of by chance."),
       AT(init_from) },
+    { "gguf", 0, OPTION_FILE, "FILE", N_("Write the model also as one GGUF file, in Q8_0, whenever it is saved."),
+      AT(train.gguf) },
     { "steps", 0, OPTION_INT, "N", N_("Steps of the optimizer. Default: as --epochs says."), AT(train.steps), 1, 1e12 },
     { "epochs", 0, OPTION_REAL, "X", N_("How often the data is read. Default: 1."), AT(train.epochs), 0, 1e6,
       .above = true },

@@ -110,6 +110,8 @@ const char *family_name(const Family *family);
 // in `assumed`). Missing and mistyped keys are collected in *report (may be NULL), one a line. Memory from `arena`.
 Err recipe_from(Recipe **out, Arena *arena, const Meta *config, const Checkpoint *checkpoint, Report *report);
 void recipe_free(Recipe *recipe); // what is not in the arena
+// The architecture under which llama.cpp has the family with its tensors as they were published; NULL: none.
+const char *recipe_gguf_architecture(const Recipe *recipe);
 
 typedef enum Part {
     PART_EMBEDDING,
@@ -210,6 +212,7 @@ typedef enum ParameterKind {
 // All tensors of a recipe in one block of float32, for training: weights, gradients and moments are such blocks, laid out alike.
 typedef struct Parameter {
     const char *name; // as published in safetensors
+    const char *gguf; // in llama.cpp's vocabulary; of an expert, that of all of its kind together
     Part part;
     int64_t layer, expert; // -1: of no layer; 0: of no expert
     int rank;

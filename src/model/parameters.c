@@ -50,18 +50,35 @@ static NormKind norm_of(const Recipe *r, Slot slot, int64_t layer)
     }
 }
 
-static void list_one(Lister *l, Slot slot, const SlotShape *shape, int64_t layer, int64_t expert)
+// GGUF keeps experts of a kind together.
+static Slot gguf_slot(Slot slot)
+{
+    return slot == SLOT_EXPERT_GATE   ? SLOT_EXPERTS_GATE
+           : slot == SLOT_EXPERT_UP   ? SLOT_EXPERTS_UP
+           : slot == SLOT_EXPERT_DOWN ? SLOT_EXPERTS_DOWN
+                                      : slot;
+}
+
+static const char *name_of(Lister *l, CheckpointKind kind, Slot slot, int64_t layer, int64_t expert)
 {
     char name[192];
+    if (!slot_name(name, sizeof name, l->p->r, kind, slot, layer, expert)) {
+        l->e = err(ERR_UNSUPPORTED, "the family %s has no name for a tensor that its recipe needs", l->p->r->family);
+        return NULL;
+    }
+    const char *kept = arena_text(l->arena, name, strlen(name));
+    if (!kept) l->e = err_memory("the names of the weights");
+    return kept;
+}
+
+static void list_one(Lister *l, Slot slot, const SlotShape *shape, int64_t layer, int64_t expert)
+{
     Parameters *p = l->p;
     const size_t n = (size_t)shape->rows * (size_t)(shape->rank == 2 ? shape->cols : 1);
     if (l->e.code) return;
-    if (p->count < l->room) {
-        if (!slot_name(name, sizeof name, p->r, CHECKPOINT_SAFETENSORS, slot, layer, expert)) {
-            l->e = err(ERR_UNSUPPORTED, "the family %s has no name for a tensor that its recipe needs", p->r->family);
-            return;
-        }
-        p->at[p->count] = (Parameter){ .name = arena_text(l->arena, name, strlen(name)),
+    if (p->count < l->room)
+        p->at[p->count] = (Parameter){ .name = name_of(l, CHECKPOINT_SAFETENSORS, slot, layer, expert),
+                                       .gguf = name_of(l, CHECKPOINT_GGUF, gguf_slot(slot), layer, 0),
                                        .part = layer < p->r->layers ? shape->part : PART_DRAFT,
                                        .layer = shape->per_layer ? layer : -1,
                                        .expert = expert,
@@ -71,8 +88,6 @@ static void list_one(Lister *l, Slot slot, const SlotShape *shape, int64_t layer
                                        .at = p->floats,
                                        .kind = kind_of(slot, shape),
                                        .neutral = norm_of(p->r, slot, layer) == NORM_ONE_PLUS ? 0.0f : 1.0f };
-        if (!p->at[p->count].name) l->e = err_memory("the names of the weights");
-    }
     p->count++;
     p->floats += (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
 }

@@ -83,6 +83,12 @@ const char *family_name(const Family *family)
     return family->name;
 }
 
+const char *recipe_gguf_architecture(const Recipe *r)
+{
+    const Family *family = recipe_family(r);
+    return family->gguf_as_published ? family->architectures[0] : NULL;
+}
+
 const Family *recipe_family(const Recipe *r)
 {
     for (const Family *const *family = families; *family; family++)

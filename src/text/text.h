@@ -28,6 +28,10 @@ Err tokenizer_from_json(Tokenizer **out, Str json, const char *source);
 // From GGUF metadata (tokenizer.ggml.*). An unknown model or pre-tokeniser is refused by name.
 Err tokenizer_from_gguf(Tokenizer **out, const Meta *meta);
 
+// The name by which GGUF files know the pre-tokeniser that splits by this regular expression alone and normalises to this form ("NFC",
+// "NFKC" or empty); NULL: none that is known.
+const char *tokenizer_gguf_pre(Str regex, Str form);
+
 // A SentencePiece model and the JSON files beside it, each empty where there is none.
 typedef struct SentencePieceFiles {
     Str model;              // tokenizer.model

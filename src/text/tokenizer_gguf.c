@@ -54,6 +54,17 @@ static const Pre pres[] = {
     { .name = "solar-open", .regexes = one_digit },
 };
 
+const char *tokenizer_gguf_pre(Str regex, Str form)
+{
+    static const char *const forms[] = { [UNICODE_NFC] = "NFC", [UNICODE_NFKC] = "NFKC" };
+    for (size_t i = 0; i < COUNT(pres); i++) {
+        const Pre *pre = &pres[i];
+        if (pre->digits || pre->ignore_merges || pre->regexes[1] || !str_is(regex, pre->regexes[0])) continue;
+        if (pre->form ? pre->form < COUNT(forms) && str_is(form, forms[pre->form]) : !form.n) return pre->name;
+    }
+    return NULL;
+}
+
 static Err apply_pre(Tokenizer *t, const Pre *pre)
 {
     Err e = OK;

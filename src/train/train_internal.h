@@ -46,6 +46,9 @@ Err trainer_load_state(Trainer *t, bool *found);
 Err trainer_save_model(const Trainer *t);
 Err trainer_make_folders(Trainer *t);
 
+// gguf.c
+Err trainer_save_gguf(const Trainer *t);
+
 // start.c
 Err trainer_open(Trainer *t, const DureTrainOptions *options);
 void trainer_close(Trainer *t);

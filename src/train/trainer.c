@@ -159,22 +159,25 @@ static void time_step(const Trainer *t, DureTrainEvent *told, int64_t tokens, do
 
 static Err put_metrics(const Trainer *t, FILE *metrics, const DureTrainEvent *e)
 {
+    Buf line = { 0 };
     if (e->kind == DURE_TRAIN_VALID)
-        fprintf(metrics, "{\"step\": %lld, \"valid_loss\": %.9g}\n", (long long)e->step, e->loss);
+        buf_printf(&line, "{\"step\": %lld, \"valid_loss\": %.9g}\n", (long long)e->step, e->loss);
     else
-        fprintf(
-            metrics,
-            "{\"step\": %lld, \"tokens\": %lld, \"loss\": %.9g, \"draft_loss\": %.9g, \"norm\": %.6g, \"rate\": %.6g, "
-            "\"load\": %.4g, \"tokens_per_second\": %.6g, \"peak_share\": %.4g}\n",
-            (long long)e->step, (long long)e->tokens, e->loss, e->draft_loss, e->norm, e->rate, e->load, e->per_second,
-            e->peak_share);
-    return fflush(metrics) ? err(ERR_FILE, "%s/metrics.jsonl: cannot be written; is the disk full?", t->folder) : OK;
+        buf_printf(&line,
+                   "{\"step\": %lld, \"tokens\": %lld, \"loss\": %.9g, \"draft_loss\": %.9g, \"norm\": %.6g, "
+                   "\"rate\": %.6g, \"load\": %.4g, \"tokens_per_second\": %.6g, \"peak_share\": %.4g}\n",
+                   (long long)e->step, (long long)e->tokens, e->loss, e->draft_loss, e->norm, e->rate, e->load,
+                   e->per_second, e->peak_share);
+    const bool written = !line.failed && fwrite(line.at, 1, line.n, metrics) == line.n && !fflush(metrics);
+    buf_free(&line);
+    return written ? OK : err(ERR_FILE, "%s/metrics.jsonl: cannot be written; is the disk full?", t->folder);
 }
 
 static Err save(Trainer *t)
 {
     Err e = trainer_save_state(t);
     if (!e.code) e = trainer_save_model(t);
+    if (!e.code && t->options->gguf) e = trainer_save_gguf(t);
     if (!e.code)
         trainer_tell(t, &(DureTrainEvent){ .kind = DURE_TRAIN_SAVED, .text = t->options->out, .step = t->at.step });
     return e;
@@ -236,8 +239,10 @@ static Err train(const DureTrainOptions *options)
     Err e = trainer_open(&t, options);
     if (!e.code) e = open_metrics(&metrics, &t);
     t.began = now_seconds();
-    if (!e.code && t.at.step >= t.schedule.steps)
+    if (!e.code && t.at.step >= t.schedule.steps) {
         trainer_note(&t, "all %lld steps are done; more steps or epochs go on", (long long)t.schedule.steps);
+        e = save(&t);
+    }
     while (!e.code && !stop && t.at.step < t.schedule.steps) e = step_and_tell(&t, metrics, &stop);
     if (!e.code && stop)
         e = err(ERR_CANCELLED, "stopped behind step %lld; the same command goes on", (long long)t.at.step);

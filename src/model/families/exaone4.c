@@ -39,6 +39,7 @@ const Family family_exaone4 = {
     .name = "exaone4",
     .types = (const char *const[]){ "exaone4", "exaone4_5", "exaone4_5_text", "exaone4_vl_text", NULL },
     .architectures = (const char *const[]){ "exaone4", NULL },
+    .gguf_as_published = true,
     .recipe = exaone4_recipe,
     .names = (const Name *const[]){ names_exaone4, names_common, NULL },
     .draft_names = (const Name *const[]){ names_exaone4_draft, names_mtp, NULL },

@@ -38,6 +38,7 @@ const Family family_exaone_moe = {
     .name = "exaone_moe",
     .types = (const char *const[]){ "exaone_moe", NULL },
     .architectures = (const char *const[]){ "exaone-moe", NULL },
+    .gguf_as_published = true,
     .recipe = exaone_moe_recipe,
     .names = (const Name *const[]){ names_exaone_moe, names_pre_norm, names_common, NULL },
     .draft_names = (const Name *const[]){ names_exaone_moe_draft, names_mtp, NULL },
