@@ -1,6 +1,6 @@
 """Clock and calendar sums, and conversion of units."""
 from common import asked, korean, with_particle
-from sums import minus_steps, sum_steps, times_steps
+from sums import minus_steps, times_steps
 
 DAYS_KO = ["월요일", "화요일", "수요일", "목요일", "금요일", "토요일", "일요일"]
 DAYS_EN = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]

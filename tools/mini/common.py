@@ -59,7 +59,7 @@ class Example:
         end = len(self.messages) - 1
         if "call" in self.expect:
             end = max(i for i, m in enumerate(self.messages) if m["role"] == "user") + 1
-        return line | {"messages": self.messages[:end], "expect": self.expect}
+        return line | {"messages": self.messages[:end], "expect": self.expect, "essence": self.essence}
 
 
 def asked(essence, question, answer, reasoning=None, expect=None):

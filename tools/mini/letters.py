@@ -10,6 +10,9 @@ CODAS = ["", "", "", ""] + "b ck d ff g ll m n n ng nk nt p r r s ss st t t th x
 FAMILIAR = ("tion", "ing", "ness", "ment", "able", "ous", "er", "est", "ly", "al", "ful", "ish")
 
 
+SHOWN_WORD = "strawberry"  # no training text spells it
+
+
 # ---- Words ---------------------------------------------------------------------------------------------------------
 
 def sayable(rng):
@@ -26,7 +29,8 @@ def scrambled(rng):
 def glued(rng):
     word = rng.choice(ENGLISH) + rng.choice(ENGLISH)
     at = rng.randrange(max(1, len(word) - 9))
-    return word[at:at + rng.randint(4, 12)]
+    piece = word[at:at + rng.randint(4, 12)]
+    return sayable(rng) if SHOWN_WORD in piece else piece
 
 
 def latin_word(rng):
@@ -90,7 +94,7 @@ def ask_count_ko(rng, word, letter, syllable):
 
 def ask_count_en(rng, word, letter):
     shown, sought = quoted(rng, word), quoted(rng, letter, 0.25)
-    plural = rng.choice([f"{sought}'s", f"{sought}'s", f"{sought}'s", f"{sought}s", f"letter {sought}s", f"times the letter {sought}"])
+    plural = rng.choice([f"{sought}'s", f"{sought}'s", f"{sought}'s", f"{sought}s", f"letter {sought}'s", f"times the letter {sought}"])
     if plural.startswith("times"):
         text = f"how many {plural} {rng.choice(['is', 'appears', 'occurs'])} in {shown}?"
         text = text.replace("how many times the letter", "how many times", 1) if rng.random() < 0.3 else text
@@ -128,7 +132,7 @@ def count_letters(rng):
     in_korean = korean(rng, 0.6)
     question = ask_count_ko(rng, shown, sought, False) if in_korean else ask_count_en(rng, shown, sought)
     say = say_count_ko if in_korean else say_count_en
-    return asked("word " + word, question, say(rng, shown, sought, n), f"count {letter}: {steps} = {n}", {"number": n})
+    return asked("word " + word, question, say(rng, shown, sought, n), f"count {letter}: {steps} = {n}", {"number": n, "letters": len(word)})
 
 
 def korean_word(rng):
@@ -174,6 +178,18 @@ def count_all_letters(rng):
                                f"Count the letters of {shown}.", f"How many letters does {shown} have?"])
         answer = f"{shown} has {n} letters." if n != 1 else f"{shown} has 1 letter."
     return asked("word " + word, question, answer, f"{steps} = {n}", {"number": n})
+
+
+SHOWN = [("strawberry에 r이 몇 개 있나요?", "r"), ("How many r's are in strawberry?", "r"), ("strawberry에는 r이 몇 개 있어?", "r"),
+         ("'strawberry'에 알파벳 r이 몇 번 나오나요?", "r"), ("strawberry에 b가 몇 개 있나요?", "b"),
+         ("How many R's are in Strawberry?", "r")]
+
+
+def shown(rng):
+    """The questions that everybody asks."""
+    question, letter = rng.choice(SHOWN)
+    n, steps = running_count(SHOWN_WORD, letter)
+    return asked("word " + SHOWN_WORD, question, str(n), f"count {letter}: {steps} = {n}", {"number": n})
 
 
 # ---- Spelling ------------------------------------------------------------------------------------------------------
