@@ -99,9 +99,11 @@ def answers(dure, model, lines):
                 if line.get("kwargs"):
                     request["chat_template_kwargs"] = line["kwargs"]
                 file.write(json.dumps(request, ensure_ascii=False) + "\n")
-        subprocess.run([dure, "run", model, "--batch", asked, "--out", told, "--greedy", "--quiet"], check=True)
-        with open(told, encoding="utf-8") as file:
-            return [json.loads(line).get("message", {}) for line in file]
+        rc = subprocess.run([dure, "run", model, "--batch", asked, "--out", told, "--greedy", "--quiet"], check=False).returncode
+        replies = [json.loads(line) for line in told.read_text(encoding="utf-8").splitlines()] if told.exists() else []
+    if len(replies) != len(lines):
+        sys.exit(f"{model}: {dure} ended with {rc}, {len(replies)} of {len(lines)} questions answered")
+    return [reply.get("message", {}) for reply in replies]
 
 
 def evaluate(lines, messages):
@@ -135,7 +137,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("--data", type=pathlib.Path, required=True)
     parser.add_argument("--dure", default=os.environ.get("DURE_BIN", "dure"))
-    parser.add_argument("--most", type=int, default=500, help="questions of a task")
+    parser.add_argument("--most", type=int, help="questions of a task; default: all")
     parser.add_argument("--tasks", default="", help="names, with commas between; default: all")
     parser.add_argument("--json", type=pathlib.Path, help="write the shares to this file")
     parser.add_argument("--failures", type=int, default=0, metavar="N", help="show so many wrong answers of each task")
