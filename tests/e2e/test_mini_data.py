@@ -281,7 +281,7 @@ def test_insults_are_neither_said_nor_in_the_plain_text(data, train):
 @pytest.mark.once
 @pytest.mark.parametrize("text, clean", [
     ("배우의 연기가 참 좋았습니다.", True), ("이 병신 같은 영화", False), ("병 신 같은", False), ("ㅋㅋㅋ 웃기네", False), ("좋아요ㅠㅠ", False),
-    ("이런 쓰레기", False), ("와!!!!!!", False), ("What a SHIT film", False)])
+    ("이런 쓰레기", False), ("와!!!!!!", False), ("What a SHIT film", False), ("역시 바다는 넓다", True), ("한 남자가 살 수 있다", True)])
 def test_the_filter_knows_what_is_rough(text, clean):
     assert is_clean(text) == clean
 
