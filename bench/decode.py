@@ -80,8 +80,12 @@ def open_llama(a, model):
         import llama_cpp
     except ImportError:
         return None
-    llama = llama_cpp.Llama(model, n_ctx=a.prompt + a.tokens + 8, n_batch=512, n_threads=a.threads, n_threads_batch=a.threads,
-                            verbose=False)
+    try:
+        llama = llama_cpp.Llama(model, n_ctx=a.prompt + a.tokens + 8, n_batch=512, n_threads=a.threads, n_threads_batch=a.threads,
+                                verbose=False)
+    except ValueError as e:
+        print(f"llama.cpp: {e}", file=sys.stderr)
+        return None
     llama.eval([100 + i * 37 % 1000 for i in range(min(64, a.prompt))])
     return llama
 

@@ -152,7 +152,9 @@ def write_gguf(path, folder, family, tensors, form):
     own = family not in gguf_copies.ARCHITECTURES
     w = gguf_copies.own_writer(path, case) if own else gguf_copies.converted_writer(path, case)
     if family in RIVAL:
-        w.add_tokenizer_model("none")  # without this key llama.cpp does not open the file
+        w.add_tokenizer_model("none")  # without this key llama.cpp does not open the file, nor without a size of the vocabulary
+        if family == "solar_open":
+            w.add_vocab_size(COMMON["vocab_size"])
     return write_tensors(w, gguf_copies.renamed(case, own=own), form)
 
 
