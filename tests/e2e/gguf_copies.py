@@ -240,6 +240,13 @@ def write_converted(path, folder, quantisation=None, architecture=None, pre="sol
     """As the converter of the case's family writes it; perhaps with a period, or nothing, for the pattern of windows, and without
     the tensors in whose names `leave_out` is."""
     case = Case(folder)
+    w = converted_writer(path, case, architecture, pre, pattern)
+    write(w, {name: weight for name, weight in renamed(case).items() if leave_out not in name}, quantisation)
+    return path
+
+
+def converted_writer(path, case, architecture=None, pre="solar-open", pattern=LAYERS):
+    """A writer that has all but the tensors."""
     w = gguf.GGUFWriter(path, architecture or ARCHITECTURES[case.family])
     add_sizes(w, case)
     add_heads(w, case)
@@ -249,18 +256,22 @@ def write_converted(path, folder, quantisation=None, architecture=None, pre="sol
         add_multipliers(w, case)
     if case.family == "solar_open":
         w.add_tokenizer_pre(pre)
-    write(w, {name: weight for name, weight in renamed(case).items() if leave_out not in name}, quantisation)
-    return path
+    return w
 
 
 def write_own(path, folder, quantisation=None, **changes):
     """As we write it. changes: other texts for keys (dots as double underscores), None to leave one out."""
     case = Case(folder)
-    pairs = {"general.architecture": case.whole["model_type"], "dure.config": (folder / "config.json").read_text()}
+    w = own_writer(path, case, **changes)
+    write(w, renamed(case, own=True), quantisation)
+    return path
+
+
+def own_writer(path, case, **changes):
+    pairs = {"general.architecture": case.whole["model_type"], "dure.config": (case.folder / "config.json").read_text()}
     pairs |= {key.replace("__", "."): value for key, value in changes.items()}
     w = gguf.GGUFWriter(path, pairs.pop("general.architecture"))
     for key, value in pairs.items():
         if value is not None:
             (w.add_string if isinstance(value, str) else w.add_uint32)(key, value)
-    write(w, renamed(case, own=True), quantisation)
-    return path
+    return w

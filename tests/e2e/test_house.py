@@ -89,7 +89,7 @@ def test_make_knows_the_target(target):
 
 
 def test_scripts_are_executable_and_well_formed():
-    scripts = [p for p in (ROOT / "tools").iterdir() if p.read_bytes().startswith(b"#!/bin/bash")] + [ROOT / ".ci/run"]
+    scripts = [p for p in (ROOT / "tools").rglob("*") if p.is_file() and p.read_bytes().startswith(b"#!/bin/bash")] + [ROOT / ".ci/run"]
     assert len(scripts) >= 8
     for script in scripts:
         assert os.access(script, os.X_OK), script

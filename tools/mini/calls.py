@@ -1,8 +1,7 @@
 """Calling a given tool: what the definitions say, the call, its result, and the answer in words."""
 from common import Example, call, korean, reply, result, user, with_particle
 from fields import CITIES, CITIES_EN, FIRST_EN, name_ko
-from letters import sayable
-from words import ENGLISH, KOREAN
+from letters import SEEN_ENGLISH, SEEN_KOREAN, sayable
 
 
 def tool(name, description, /, **properties):
@@ -51,7 +50,7 @@ def calculator(rng, ko):
 
 
 def search(rng, ko):
-    topic = " ".join(rng.sample(KOREAN if ko else ENGLISH, rng.randint(1, 2)))
+    topic = " ".join(rng.sample(SEEN_KOREAN if ko else SEEN_ENGLISH, rng.randint(1, 2)))
     definition = tool(rng.choice(["search", "web_search", "search_web", "find_pages"]), describe(rng, ko, "웹에서 찾는다", "Search the web"), **{rng.choice(["query", "q", "keyword"]): "string"})
     n = rng.randint(2, 90)
     question = rng.choice([f"{topic} 검색해 주세요.", f"인터넷에서 {with_particle(topic, '을')} 찾아줘", f"웹에서 '{topic}' 검색해줘"] if ko else [f"Search the web for {topic}.", f"Search for {topic}"])
@@ -79,7 +78,7 @@ FOREIGN = [("안녕하세요", "hello"), ("고맙습니다", "thank you"), ("사
 
 
 def translation(rng, ko):
-    text = rng.choice(KOREAN) if rng.random() < 0.7 else rng.choice(FOREIGN)[0]
+    text = rng.choice(SEEN_KOREAN) if rng.random() < 0.7 else rng.choice(FOREIGN)[0]
     spoken, code = rng.choice(LANGUAGES)
     definition = tool(rng.choice(["translate", "translate_text", "translation"]), describe(rng, ko, "글을 다른 말로 옮긴다", "Translate a text"),
                       **{rng.choice(["text", "source"]): "string", rng.choice(["target", "lang", "to"]): [c for _, c in LANGUAGES]})
@@ -131,7 +130,7 @@ def invented(rng, ko):
     (deed_ko, deed, deed_en), (object_ko, thing) = rng.choice(DEEDS), rng.choice(OBJECTS)
     name = rng.choice([f"{deed}_{thing}", f"{thing}_{deed}", f"{deed}{thing.capitalize()}", f"{sayable(rng)}_{thing}", sayable(rng)])
     description = describe(rng, ko, f"{with_particle(object_ko, '을')} {deed_ko} 준다", f"{deed_en.capitalize()} a {thing}")
-    label = rng.choice([sayable(rng), rng.choice(KOREAN), f"{rng.choice('ABCDEFGH')}{rng.randint(1, 99)}", str(rng.randint(100, 999))])
+    label = rng.choice([sayable(rng), rng.choice(SEEN_KOREAN), f"{rng.choice('ABCDEFGH')}{rng.randint(1, 99)}", str(rng.randint(100, 999))])
     key = rng.choice(["name", "id", "label", "target", "title", thing, "item", sayable(rng)])
     number = rng.randint(1, 99)
     second = rng.choice([None, None, ("count", "개"), ("level", "단계"), ("floor", "층"), ("minutes", "분")])

@@ -1,6 +1,6 @@
 """Clock and calendar sums, and conversion of units."""
 from common import asked, korean, with_particle
-from sums import minus_steps, sum_steps, times_steps
+from sums import minus_steps, times_steps
 
 DAYS_KO = ["월요일", "화요일", "수요일", "목요일", "금요일", "토요일", "일요일"]
 DAYS_EN = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
@@ -140,22 +140,32 @@ def unit_steps(n, factor, down):
     return f"{n * factor}/{factor} -> {n}"
 
 
+def counted(n, name):
+    """"2 hours", "1 hour", "2 km"."""
+    return f"{n} {name[:-1] if n == 1 and name.endswith('s') else name}"
+
+
+def ask_units_ko(rng, given, have, want, names):
+    """names: what is written, perhaps short; the particles are those of the full names."""
+    first, second = f"{given}{names[0]}", names[1]
+    of = {particle: with_particle(unit, particle)[len(unit):]
+          for unit, particle in ((have, "은"), (have, "을"), (want, "으로"), (want, "이야"))}
+    return rng.choice([f"{first}{of['은']} 몇 {second}인가요?", f"{first}{of['은']} 몇 {second}인지 알려 주세요.", f"{first} 몇 {second}{of['이야']}?",
+                       f"{first}{of['을']} {second}{of['으로']} 바꾸면?", f"{first}{of['을']} {second}{of['으로']} 바꿔 주세요."])
+
+
 def units(rng):
     large, small, factor = rng.choice(UNITS)
     n = rng.randint(1, 99) if factor != 24 else rng.randint(1, 30)
     down = rng.random() < 0.65
     have, want, given, wanted = (large, small, n, n * factor) if down else (small, large, n * factor, n)
     in_korean = korean(rng, 0.7)
-    names = [u[not in_korean] for u in (have, want)]
+    names = [unit[not in_korean] for unit in (have, want)]
     if have[0] in SHORT and want[0] in SHORT and rng.random() < 0.5:
         names = [SHORT[have[0]], SHORT[want[0]]]
-    first, second = names
-    gap = "" if "가" <= first[0] else " " * (not in_korean)
     if in_korean:
-        question = rng.choice([f"{given}{first}는 몇 {second}인가요?" if first in SHORT.values() else f"{with_particle(f'{given}{first}', '은')} 몇 {second}인가요?",
-                               f"{given}{first} 몇 {second}야?", f"{given}{first}를 {second}로 바꾸면?"])
-        answer = f"{wanted}{second}입니다."
+        question, answer = ask_units_ko(rng, given, have[0], want[0], names), f"{wanted}{names[1]}입니다."
     else:
-        question = rng.choice([f"How many {second} are in {given}{gap}{first}?", f"Convert {given}{gap}{first} to {second}.", f"{given}{gap}{first} in {second}?"])
-        answer = f"{wanted}{gap}{second}"
+        first, answer = counted(given, names[0]), counted(wanted, names[1])
+        question = rng.choice([f"How many {names[1]} are in {first}?", f"Convert {first} to {names[1]}.", f"{first} in {names[1]}?"])
     return asked(f"unit {have[0]} {want[0]} {given}", question, answer, unit_steps(n, factor, down), {"number": wanted})

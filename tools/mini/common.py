@@ -3,12 +3,12 @@ import hashlib
 import json
 
 TEST_SHARE, VALID_SHARE = 0.03, 0.01
-HELD_OUT = {"word strawberry"}  # asked of every model: never in training
+HELD_OUT = "strawberry"  # asked of every model: never in training
 
 
 def split_of(essence):
     """"train", "valid" or "test": the same for all wordings of one question."""
-    if essence in HELD_OUT:
+    if HELD_OUT in essence:
         return "test"
     share = int.from_bytes(hashlib.sha256(essence.encode()).digest()[:8], "big") / 2 ** 64
     return "test" if share < TEST_SHARE else "valid" if share < TEST_SHARE + VALID_SHARE else "train"
@@ -59,7 +59,7 @@ class Example:
         end = len(self.messages) - 1
         if "call" in self.expect:
             end = max(i for i, m in enumerate(self.messages) if m["role"] == "user") + 1
-        return line | {"messages": self.messages[:end], "expect": self.expect}
+        return line | {"messages": self.messages[:end], "expect": self.expect, "essence": self.essence}
 
 
 def asked(essence, question, answer, reasoning=None, expect=None):

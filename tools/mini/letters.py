@@ -1,5 +1,5 @@
 """Letters of words: counting, spelling, reversing, first and last letters; sorting words."""
-from common import asked, korean, with_particle
+from common import asked, korean, split_of, with_particle
 from words import ENGLISH, KOREAN
 
 VOWELS, CONSONANTS = "aeiou", "bcdfghjklmnpqrstvwxyz"
@@ -8,6 +8,12 @@ ONSETS = ("b c d f g h j k l m n p r s t v w y z bl br ch cl cr dr fl fr gl gr p
 NUCLEI = "a a a e e e i i o o u ai ea ee ie oa oo ou y".split()
 CODAS = ["", "", "", ""] + "b ck d ff g ll m n n ng nk nt p r r s ss st t t th x rt ld nd mp".split()
 FAMILIAR = ("tion", "ing", "ness", "ment", "able", "ous", "er", "est", "ly", "al", "ful", "ish")
+
+# Words that no test of letters asks about: what other tasks are about.
+SEEN_ENGLISH, SEEN_KOREAN = ([word for word in words if split_of("word " + word) == "train"] for words in (ENGLISH, KOREAN))
+
+
+SHOWN_WORD = "strawberry"  # no training text spells it
 
 
 # ---- Words ---------------------------------------------------------------------------------------------------------
@@ -26,7 +32,8 @@ def scrambled(rng):
 def glued(rng):
     word = rng.choice(ENGLISH) + rng.choice(ENGLISH)
     at = rng.randrange(max(1, len(word) - 9))
-    return word[at:at + rng.randint(4, 12)]
+    piece = word[at:at + rng.randint(4, 12)]
+    return sayable(rng) if SHOWN_WORD in piece else piece
 
 
 def latin_word(rng):
@@ -84,13 +91,14 @@ def ask_count_ko(rng, word, letter, syllable):
     sought = with_particle(name + sought, rng.choice(["이", "이", "이", "은"]))
     if rng.random() < 0.06:
         sought = name + letter + "이(가)"
-    text = rng.choice(COUNT_HEADS) + f"{where} {sought} {rng.choice(COUNT_ENDS)}"
+    head = rng.choice(COUNT_HEADS)
+    text = ("단어 " if syllable and head == "영어 단어 " else head) + f"{where} {sought} {rng.choice(COUNT_ENDS)}"
     return text if rng.random() < 0.9 else text.rstrip("?.")
 
 
 def ask_count_en(rng, word, letter):
     shown, sought = quoted(rng, word), quoted(rng, letter, 0.25)
-    plural = rng.choice([f"{sought}'s", f"{sought}'s", f"{sought}'s", f"{sought}s", f"letter {sought}s", f"times the letter {sought}"])
+    plural = rng.choice([f"{sought}'s", f"{sought}'s", f"{sought}'s", f"{sought}s", f"letter {sought}'s", f"times the letter {sought}"])
     if plural.startswith("times"):
         text = f"how many {plural} {rng.choice(['is', 'appears', 'occurs'])} in {shown}?"
         text = text.replace("how many times the letter", "how many times", 1) if rng.random() < 0.3 else text
@@ -128,7 +136,7 @@ def count_letters(rng):
     in_korean = korean(rng, 0.6)
     question = ask_count_ko(rng, shown, sought, False) if in_korean else ask_count_en(rng, shown, sought)
     say = say_count_ko if in_korean else say_count_en
-    return asked("word " + word, question, say(rng, shown, sought, n), f"count {letter}: {steps} = {n}", {"number": n})
+    return asked("word " + word, question, say(rng, shown, sought, n), f"count {letter}: {steps} = {n}", {"number": n, "letters": len(word)})
 
 
 def korean_word(rng):
@@ -174,6 +182,18 @@ def count_all_letters(rng):
                                f"Count the letters of {shown}.", f"How many letters does {shown} have?"])
         answer = f"{shown} has {n} letters." if n != 1 else f"{shown} has 1 letter."
     return asked("word " + word, question, answer, f"{steps} = {n}", {"number": n})
+
+
+SHOWN = [("strawberry에 r이 몇 개 있나요?", "r"), ("How many r's are in strawberry?", "r"), ("strawberry에는 r이 몇 개 있어?", "r"),
+         ("'strawberry'에 알파벳 r이 몇 번 나오나요?", "r"), ("strawberry에 b가 몇 개 있나요?", "b"),
+         ("How many R's are in Strawberry?", "r")]
+
+
+def shown(rng):
+    """The questions that everybody asks."""
+    question, letter = rng.choice(SHOWN)
+    n, steps = running_count(SHOWN_WORD, letter)
+    return asked("word " + SHOWN_WORD, question, str(n), f"count {letter}: {steps} = {n}", {"number": n})
 
 
 # ---- Spelling ------------------------------------------------------------------------------------------------------
@@ -234,12 +254,12 @@ def letter_at(rng):
 def sort_words(rng):
     in_korean = korean(rng, 0.6)
     n = rng.randint(3, 5)
-    words = rng.sample(KOREAN, n) if in_korean and rng.random() < 0.7 else rng.sample(ENGLISH, n)
+    words = rng.sample(SEEN_KOREAN if in_korean and rng.random() < 0.7 else SEEN_ENGLISH, n)
     down = rng.random() < 0.15
     answer = ", ".join(sorted(words, reverse=down))
     listed = rng.choice([", ", ", ", ", ", " "]).join(words)
     if in_korean:
-        order = "역순" if down else "순" if "가" <= words[0][0] else "순"
+        order = "역순" if down else "순"
         base = "가나다" if "가" <= words[0][0] else "알파벳"
         question = rng.choice([f"다음 단어를 {base}{order}으로 정렬해 주세요: {listed}", f"{listed}을(를) {base}{order}으로 정렬해줘", f"{base}{order}으로 늘어놓아 주세요. {listed}",
                                f"단어를 {base} {order}으로 정리해 주세요: {listed}"])

@@ -8,7 +8,6 @@ that is expected, and expect) and manifest.json. The same seed gives the same by
 the operands, the review) is in no training text: a hash of it says where it goes.
 """
 import argparse
-import collections
 import hashlib
 import json
 import pathlib
@@ -21,13 +20,18 @@ import fields
 import letters
 import sums
 import talk
+from clean import is_insult
 from common import compact, split_of
 from reviews import Reviews, read_reviews
 
 PRETRAIN_TEXTS = 120_000
 TEST_MOST, VALID_MOST = 400, 150
+SENTIMENT_TEST_MOST = 2000  # where a percent counts
+BYTES_PER_TOKEN = 3  # about, of the text that these talks become, with 8,192 tokens
 PLAIN_TASKS = ("count", "spell", "add", "subtract", "multiply", "divide", "problem", "reverse", "units", "fact", "self", "greeting", "everyday",
                "extract", "sentiment", "weekday", "sort")
+UNTHINKING = 0.04  # of the talks are with enable_thinking false
+UNTESTED = ("greeting", "everyday", "mixed", "mixed_tools")
 PATIENCE = 60  # draws for each example that is wanted
 
 
@@ -35,6 +39,7 @@ def tasks(reviews, everyday):
     """Name: (examples at size 1, maker)."""
     table = {
         "count": (60_000, letters.count_letters),
+        "strawberry": (0, letters.shown),
         "count_all": (6_000, letters.count_all_letters),
         "syllables": (10_000, letters.count_syllables),
         "spell": (30_000, letters.spell),
@@ -95,21 +100,24 @@ class Drawn:
         return all(len(self.lines[split]) >= most for split, most in self.most.items())
 
 
+def says_insult(example):
+    return any(m["role"] == "assistant" and is_insult(m["content"]) for m in example.messages)
+
+
 def draw(rng, name, wanted, maker, size):
-    tested = name not in ("greeting", "everyday", "mixed", "mixed_tools")
     small = min(1.0, size * 4)
-    drawn = Drawn({"train": round(wanted * size), "valid": round(VALID_MOST * small),
-                   "test": round(TEST_MOST * small) if tested else 0})
+    tests = 0 if name in UNTESTED else SENTIMENT_TEST_MOST if name == "sentiment" else TEST_MOST
+    drawn = Drawn({"train": round(wanted * size), "valid": round(VALID_MOST * small), "test": max(min(tests, 2), round(tests * small))})
     for _ in range(round(wanted * size) * 3 + PATIENCE * drawn.most["test"]):
         if drawn.full():
             break
         example = maker(rng)
-        if example is None:
+        if example is None or says_insult(example) or example.expect is None and split_of(example.essence) == "test":
             continue
-        if example.expect is None and split_of(example.essence) == "test":
-            continue
-        if rng.random() < 0.02 and example.messages[0]["role"] != "system":
+        if rng.random() < 0.02:
             example = talk.with_system(rng, example)
+        if rng.random() < UNTHINKING and split_of(example.essence) != "test":
+            example.kwargs = {"enable_thinking": False}
         drawn.put(example)
     return drawn.lines
 
@@ -121,23 +129,29 @@ def write_lines(path, lines):
             file.write(compact(line) + "\n")
 
 
-def report(counts, samples):
+def said(line):
+    """The bytes of what the template writes of a talk, but for its marks; a definition's schema counts as written there."""
+    texts = [text for m in line["messages"] for text in (m["content"], m.get("reasoning_content", ""), *map(compact, m.get("tool_calls", [])))]
+    return sum(len(text.encode()) for text in texts + [compact(tool["function"]) for tool in line.get("tools", [])])
+
+
+def report(counts):
+    print(f"{'task':14} {'train':>8} {'valid':>6} {'test':>6} {'MB':>8}")
     for name, count in counts.items():
-        print(f"{name:14} {count['train']:7} train {count['test']:4} test {count['bytes'] / 1e6:7.2f} MB")
-        for sample in samples[name]:
-            print("    " + sample[:400])
+        print(f"{name:14} {count['train']:8} {count['valid']:6} {count['test']:6} {count['bytes'] / 1e6:8.2f}")
+    size = sum(count["bytes"] for count in counts.values())
+    print(f"{'all':14} {sum(count['train'] for count in counts.values()):8} {'':13} {size / 1e6:8.2f}, about {size / BYTES_PER_TOKEN / 1e6:.1f} M tokens")
 
 
 def make(raw, out, size, seed):
     rng = random.Random(seed)
     reviews = Reviews(rng, read_reviews(raw / "nsmc_reviews.tsv.xz"))
     everyday = talk.Everyday(rng, talk.read_everyday(raw / "chatbot_ko.tsv"))
-    train, valid, counts, samples = [], [], {}, collections.defaultdict(list)
+    train, valid, counts = [], [], {}
     for name, (wanted, maker) in tasks(reviews, everyday).items():
         lines = draw(random.Random(f"{seed} {name}"), name, wanted, maker, size)
         counts[name] = {split: len(of) for split, of in lines.items()}
-        counts[name]["bytes"] = sum(len(compact(line).encode()) for line in lines["train"])
-        samples[name] = [compact(line) for line in lines["train"][:3]]
+        counts[name]["bytes"] = sum(map(said, lines["train"]))
         train += lines["train"]
         valid += lines["valid"]
         if lines["test"]:
@@ -153,7 +167,7 @@ def make(raw, out, size, seed):
     manifest = {"seed": seed, "size": size, "counts": counts,
                 "sha256": {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}}
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    report(counts, samples)
+    report(counts)
 
 
 def main():

@@ -1,8 +1,8 @@
 """Film reviews: what their viewers felt, and plain text to read."""
 import lzma
 
-from clean import is_clean, is_insult, is_prose, tidy
-from common import asked, korean, split_of
+from clean import is_clean, is_prose, tidy
+from common import asked, split_of
 
 QUESTION_HEADS = ["다음 영화 리뷰는 긍정인가요, 부정인가요?", "다음 영화 리뷰는 긍정인가요, 부정인가요?", "다음 리뷰는 긍정인가요, 부정인가요?", "이 영화 리뷰는 긍정이야 부정이야?",
                   "이 리뷰가 긍정인지 부정인지 알려 주세요.", "긍정 또는 부정으로 답하세요.", "영화 리뷰의 감정을 분류하세요.", "긍정? 부정?", "다음 글은 긍정적인가요, 부정적인가요?",
@@ -55,7 +55,4 @@ class Reviews:
             question = ("리뷰: " if rng.random() < 0.4 else "") + f'"{text}"' + rng.choice(QUESTION_TAILS)
         else:
             question = f"다음 영화 리뷰는 긍정인가요, 부정인가요?\n{text}"
-        example = asked("review " + text, question, feeling, None, {"text": feeling})
-        if rng.random() < 0.1:
-            example.kwargs = {"enable_thinking": False}
-        return example
+        return asked("review " + text, question, feeling, None, {"text": feeling})

@@ -53,14 +53,6 @@ INLINE Token token_of(const Rows *x, int64_t t)
     return (Token){ x->q + t * blocks * QUANT_BYTES, x->d + t * blocks, x->sum + t * blocks * 2 };
 }
 
-// The next LANES rows lie behind these: while one block of all rows is multiplied, as many bytes of them are called in order, which
-// the processor's own prefetch does not see behind LANES streams. A prefetch beyond the matrix does nothing.
-INLINE void fetch_ahead(uintptr_t at, const int bytes)
-{
-#pragma GCC unroll 16
-    for (int i = 0; i < bytes; i += 64) _mm_prefetch((const void *)(at + (uintptr_t)i), _MM_HINT_T0);
-}
-
 // LANES rows of Q8_0: blocks of 34 bytes, a half-precision scale and 32 codes.
 static F direct_q8_0(const uint8_t *w, size_t stride, int64_t blocks, Token x)
 {

@@ -10,7 +10,6 @@
 
 // ---- Linear --------------------------------------------------------------------------------------------------------
 
-// Of E4M3 a 256th of the number.
 INLINE V load_weights(const uint8_t *row, int64_t i, const Dtype format)
 {
     if (format == DTYPE_F32) {
@@ -44,12 +43,39 @@ INLINE int64_t scale_width(const Matrix *w, const Dtype format)
     return apart ? w->parts->scales.block_cols : w->cols;
 }
 
-// Of `rows` rows at a column, with the 256 that load_weights leaves off: exact below 2^120, and no weight has such a scale.
-INLINE void load_scales(V *scale, const Matrix *w, int64_t r, const int rows, int64_t col)
+// Whether NaN is among n E4M3 numbers: twice its bits are the largest that a byte holds.
+INLINE bool has_e4m3_nan(const uint8_t *at, int64_t n)
 {
-    const int64_t block_rows = w->parts ? w->parts->scales.block_rows : INT64_MAX;
-    for (int a = 0; a < rows; a++)
-        scale[a] = a && (w->row0 + r + a) % block_rows ? scale[a - 1] : v_set(256.0f * matrix_scale(w, r + a, col));
+    __m256i largest = _mm256_setzero_si256();
+    int64_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        __m256i e = _mm256_loadu_si256((const __m256i *)(const void *)(at + i));
+        largest = _mm256_max_epu8(largest, _mm256_add_epi8(e, e));
+    }
+    bool found = _mm256_movemask_epi8(_mm256_cmpeq_epi8(largest, _mm256_set1_epi8((char)0xFE))) != 0;
+    for (; i < n; i++) found |= (at[i] & 0x7F) == 0x7F;
+    return found;
+}
+
+// Rows from r on that have the same scales as r; no division where they are asked for again and again.
+INLINE int64_t rows_alike(const Matrix *w, int64_t r, const Dtype format)
+{
+    if (format != DTYPE_F8_E4M3 || !w->parts) return INT64_MAX;
+    return w->parts->scales.block_rows - (w->row0 + r) % w->parts->scales.block_rows;
+}
+
+// Of `rows` rows in columns [first, end), which share them; the first `alike` rows do, too. A NaN among the weights makes the row's
+// sum NaN whatever else is in it, and so may stand in the scale.
+INLINE void load_scales(V *scale, const Matrix *w, int64_t r, const int rows, int64_t alike, int64_t first, int64_t end)
+{
+    float s = matrix_scale(w, r, first);
+    for (int a = 0; a < rows; a++) {
+        if (a == alike) {
+            s = matrix_scale(w, r + a, first);
+            alike += w->parts->scales.block_rows;
+        }
+        scale[a] = v_set(has_e4m3_nan(matrix_row(w, r + a) + first, end - first) ? NAN : s);
+    }
 }
 
 INLINE V scaled(V weights, V scale, const Dtype format)
@@ -61,17 +87,20 @@ INLINE V scaled(V weights, V scale, const Dtype format)
 INLINE void float_tile(const LinearJob *job, int64_t r, const int rows, int64_t t, const int tokens, const Dtype format)
 {
     V acc[ROW_TILE * TOKEN_TILE], scale[ROW_TILE * TOKEN_TILE];
-    const int64_t n = job->w->cols, width = scale_width(job->w, format);
+    const int64_t n = job->w->cols, width = scale_width(job->w, format), alike = rows_alike(job->w, r, format);
     const uint8_t *w = matrix_row(job->w, r);
     const size_t stride = job->w->row_stride;
     const float *x = job->x->x + t * n;
+    const int bytes = format == DTYPE_F32 ? 4 : format == DTYPE_F8_E4M3 ? 1 : 2;
 #pragma GCC unroll 24
     for (int a = 0; a < rows * tokens; a++) acc[a] = v_set(0.0f);
     for (int64_t first = 0; first < n; first += width) {
         int64_t i = first, end = n - first < width ? n : first + width;
-        if (format == DTYPE_F8_E4M3) load_scales(scale, job->w, r, rows, first);
+        if (format == DTYPE_F8_E4M3) load_scales(scale, job->w, r, rows, alike, first, end);
         for (; i + WIDTH <= end; i += WIDTH) {
             V weights[ROW_TILE * TOKEN_TILE];
+            if (tokens == 1)
+                fetch_ahead((uintptr_t)w + (size_t)rows * stride + (size_t)(i * rows * bytes), rows * WIDTH * bytes);
 #pragma GCC unroll 8
             for (int a = 0; a < rows; a++)
                 weights[a] = scaled(load_weights(w + (size_t)a * stride, i, format), scale[a], format);
@@ -139,7 +168,7 @@ INLINE void decode_row(float *out, const Matrix *w, int64_t r, const Dtype forma
     V scale = v_set(1.0f);
     for (int64_t first = 0; first < n; first += width) {
         int64_t i = first, end = n - first < width ? n : first + width;
-        if (format == DTYPE_F8_E4M3) load_scales(&scale, w, r, 1, first);
+        if (format == DTYPE_F8_E4M3) scale = v_set(matrix_scale(w, r, first));
         for (; i + WIDTH <= end; i += WIDTH) v_store(out + i, scaled(load_weights(row, i, format), scale, format));
         if (i < end)
             v_store_first(out + i, scaled(load_weights_first(row, i, end - i, format), scale, format), end - i);
@@ -173,7 +202,9 @@ static void decode_weights(const Matrix *w, int64_t row, int64_t rows, float *ou
         return;
     }
     for (int64_t r = 0; r < rows; r++, out += w->cols) {
-        if (e4m3)
+        if (e4m3 && has_e4m3_nan(matrix_row(w, row + r), w->cols))
+            matrix_decode(w, row + r, 1, out);
+        else if (e4m3)
             decode_row(out, w, row + r, DTYPE_F8_E4M3);
         else if (w->format == DTYPE_BF16)
             decode_row(out, w, row + r, DTYPE_BF16);
