@@ -74,7 +74,7 @@ def run_llama(a, llama):
 
 def open_llama(a, model):
     """The rival with this file open and its weights once read; None where it is not installed. Its threads wait asleep: where other work
-    shares the cores, waiting awake slowed it down eightfold."""
+    shares the cores, waiting awake slowed it down fivefold and more."""
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         import llama_cpp
@@ -118,10 +118,10 @@ def bench(a, model, label, rival=True, weight_bytes=None):
     print(json.dumps(summary(rows, label)), flush=True)
 
 
-def arguments(parser, rounds, tokens):
+def arguments(parser, rounds, tokens, prompt=512):
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--prompt", type=int, default=512)
+    parser.add_argument("--prompt", type=int, default=prompt)
     parser.add_argument("--tokens", type=int, default=tokens)
 
 

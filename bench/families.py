@@ -7,7 +7,7 @@ bandwidth that decoding reaches, measured in the same run; beside llama.cpp wher
 A token reads about 180 million weights: several times a processor's last cache, and little enough to be written on the fly. BF16 and FP8
 (blocks of 128 by 128) are safetensors in the publisher's layout, Q8_0 and Q4_K are GGUF as the family's converter writes it, or our
 own where there is none. Weights are random codes. Files are made one at a time below build/ and removed, unless kept. Prints JSON
-lines; all families and formats take about eight minutes on two cores."""
+lines; all families and formats took six minutes on two busy cores."""
 import argparse
 import json
 import pathlib
@@ -192,7 +192,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("family", nargs="*", choices=[[], *FAMILIES], default=[])
     p.add_argument("--format", nargs="+", choices=FORMATS, default=FORMATS)
-    decode.arguments(p, rounds=3, tokens=48)
+    decode.arguments(p, rounds=3, tokens=24, prompt=256)
     p.add_argument("--keep", type=pathlib.Path, help="make the files in this folder, and leave them there")
     a = p.parse_args()
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as scratch:

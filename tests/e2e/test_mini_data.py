@@ -106,6 +106,8 @@ def test_no_word_of_a_test_is_spelled_in_training(train, tests):
     spelled = set()
     for line in train:
         for m in line["messages"]:
+            if m["role"] != "assistant":
+                continue
             steps = re.findall(r"(?:\b\w\d+ ?){2,}|(?:\b\w\b ?){2,}", m.get("reasoning_content", "") + " / " + m["content"])
             spelled |= {re.sub(r"[\d ]", "", part).lower() for part in steps}
     words = {line["essence"].split(" ", 1)[1] for name in ("count", "spell", "syllables", "count_all", "letter_at", "strawberry")
@@ -146,6 +148,47 @@ def test_counted_letters_are_right_in_reasoning_and_answer(train):
         assert n == word.count(letter) == ints(last["content"].replace(word, ""))[-1]
         checked += 1
     assert checked > 1000
+
+
+@pytest.mark.once
+def test_expected_counts_are_right(tests):
+    for line in tests["count"] + tests["strawberry"]:
+        word = line["essence"].removeprefix("word ")
+        sought = re.findall(r"(?<![A-Za-z])([A-Za-z])(?![A-Za-z])|(?<![A-Za-z])([A-Za-z])s\b", re.sub("(?<=[A-Za-z'\"”’」])['’]s\\b(?!')", "", question(line)))
+        assert line["expect"]["number"] in {word.count((a or b).lower()) for a, b in sought}, line
+    for line in tests["syllables"]:
+        word = line["essence"].removeprefix("word ")
+        around = question(line).replace(word, " ", 1)
+        counts = {word.count(c) for c in around} | ({len(word)} if re.search("몇 글자|글자 ?수|글자가 몇", around) else set())
+        assert line["expect"]["number"] in counts, line
+    for line in tests["count_all"]:
+        assert line["expect"]["number"] == len(line["essence"].removeprefix("word ")), line
+    for line in tests["letter_at"]:
+        word = line["essence"].removeprefix("word ")
+        around = question(line).replace(word, " ")
+        found = re.search("(첫|first)|(두|second)|(세|third)|(네|fourth)|(다섯|fifth)|(마지막|맨 끝|last)", around)
+        assert line["expect"]["text"] == (word[-1] if found[6] else word[found.lastindex - 1]), line
+
+
+UNITS = {name: (kind, size) for kind, size, names in [
+    ("length", 10 ** 6, "킬로미터 kilometer km"), ("length", 10 ** 3, "미터 meter m"), ("length", 10, "센티미터 centimeter cm"),
+    ("length", 1, "밀리미터 millimeter mm"), ("mass", 10 ** 6, "톤 ton"), ("mass", 10 ** 3, "킬로그램 kilogram kg"), ("mass", 1, "그램 gram g"),
+    ("volume", 1000, "리터 liter L"), ("volume", 1, "밀리리터 milliliter mL"), ("time", 7 * 86400, "주 week"), ("time", 86400, "일 day"),
+    ("time", 3600, "시간 hour"), ("time", 60, "분 minute"), ("time", 1, "초 second"), ("years", 12, "년 year"), ("years", 1, "개월 month"),
+    ("pieces", 12, "다스 dozen"), ("pieces", 1, "개 piece")] for name in names.split()}
+UNIT = "|".join(sorted(UNITS, key=len, reverse=True))
+
+
+@pytest.mark.once
+def test_units_are_converted_rightly(tests):
+    for line in tests["units"]:
+        text = question(line)
+        given = re.search(rf"(\d+) ?({UNIT})", text)
+        kind, size = UNITS[given[2]]
+        rest = text[:given.start()] + " " + text[given.end():]
+        wanted = re.search(rf"(?:몇 |how many |to |in |[를을은는] )({UNIT})", rest, re.IGNORECASE)
+        assert UNITS[wanted[1]][0] == kind, line
+        assert line["expect"]["number"] * UNITS[wanted[1]][1] == int(given[1]) * size, line
 
 
 @pytest.mark.once
@@ -198,6 +241,11 @@ def test_clock_and_calendar_are_right(tests):
         end = (hour * 60 + minute + 60 * int(hours[1] if hours else 0) + int(minutes[1] if minutes else 0)) % 1440
         told = ints(line["expect"]["text"])
         assert told[0] * 60 + (told[1] if len(told) > 1 else 0) == end, line
+    for line in tests["clock_between"]:
+        times = re.findall(r"(\d+):(\d+)|(\d+)시(?: (\d+)분)?", question(line))
+        begin, end = (int(a or c) * 60 + int(b or d or 0) for a, b, c, d in times[:2])
+        hours, minutes = (re.search(rf"(\d+) ?(?:{unit})", line["expect"]["text"]) for unit in ("시간|hour", "분|minute"))
+        assert int(hours[1] if hours else 0) * 60 + int(minutes[1] if minutes else 0) == end - begin, line
     days = ["월요일", "화요일", "수요일", "목요일", "금요일", "토요일", "일요일", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
     for line in tests["weekday"]:
         text = question(line)
@@ -260,6 +308,18 @@ def test_every_call_fits_a_definition_that_was_given(train, tests):
         arguments = json.dumps(line["expect"]["call"]["arguments"])
         assert well_formed({"function": {"name": line["expect"]["call"]["name"], "arguments": arguments}}, line["tools"])
     assert any(len(line["tools"]) >= 3 for line in tests["tool"])
+
+
+@pytest.mark.once
+def test_arguments_stand_in_the_question(tests):
+    for line in tests["tool"]:
+        call = line["expect"]["call"]
+        definition = next(tool["function"] for tool in line["tools"] if tool["function"]["name"] == call["name"])
+        for key, value in call["arguments"].items():
+            if isinstance(value, int):
+                assert value in ints(question(line)), line
+            elif "enum" not in definition["parameters"]["properties"][key]:
+                assert value in question(line) or ints(value)[0] in ints(question(line)), line
 
 
 @pytest.mark.once

@@ -212,11 +212,18 @@ def spell(rng):
     return asked("word " + word.lower(), question, letters, None, {"text": letters})
 
 
+def reversible(rng, in_korean_letters):
+    """A word of at most 9 letters that is in the split of what it is backwards."""
+    while True:
+        word = korean_word(rng) if in_korean_letters else latin_word(rng)
+        word = word if len(word) <= 9 else word[:rng.randint(3, 9)]
+        if split_of("word " + word) == split_of("word " + word[::-1]):
+            return word
+
+
 def reverse(rng):
     in_korean_letters = rng.random() < 0.3
-    word = korean_word(rng) if in_korean_letters else latin_word(rng)
-    if len(word) > 9:
-        word = word[:rng.randint(3, 9)]
+    word = reversible(rng, in_korean_letters)
     shown = quoted(rng, word)
     back = word[::-1]
     if in_korean_letters or korean(rng, 0.6):
