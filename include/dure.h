@@ -78,6 +78,8 @@ DURE_API void dure_model_close(DureModel *model);
 /* What generation_config.json recommends, under its names: temperature, top_k, top_p, min_p, typical_p, repetition_penalty,
  * frequency_penalty, presence_penalty, as far as it has them; {} when it says nothing. Without a temperature it is greedy. */
 DURE_API int dure_model_defaults(const DureModel *model, DureText *json, DureError *error);
+/* What the model's makers say of how to ask it: its help.txt, or dure.help in a GGUF file; empty where there is none. */
+DURE_API int dure_model_help(const DureModel *model, DureText *text, DureError *error);
 DURE_API int64_t dure_model_hidden(const DureModel *model); /* numbers of a hidden state; 0: without a config */
 
 /* ---- Text ---- */

@@ -230,7 +230,8 @@ const Command command_chat = {
         "plain @. Ctrl-C ends an answer and keeps the talk; Ctrl-D ends it. Where "
         "standard input is no terminal, lines are read from it and answers alone are "
         "printed."),
-    .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_SYSTEM | USES_TEMPLATE | USES_REPLY | USES_STATS,
+    .uses =
+        USES_MODEL | USES_BUILTIN | USES_ENGINE | USES_SAMPLING | USES_SYSTEM | USES_TEMPLATE | USES_REPLY | USES_STATS,
     .own = chat_own,
     .bytes = sizeof(ChatOptions),
     .run = chat,

@@ -5,9 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+// How the model's makers say that it is asked.
+static void model_help(const DureModel *model)
+{
+    DureText help;
+    DureError error;
+    if (dure_model_help(model, &help, &error)) {
+        fail("%s", error.text);
+        return;
+    }
+    if (help.n) printf("\n");
+    fflush(stdout);
+    out_answer(help.at, help.n);
+    dure_text_free(&help);
+}
+
 static void act_help(Talk *talk, const char *argument)
 {
-    (void)talk, (void)argument;
+    (void)argument;
     for (const ChatWord *w = chat_words; w->name; w++) {
         printf("%s%s%-*s", w->name, w->argument ? " " : "", (int)(15 - strlen(w->name) - (w->argument ? 1 : 0)),
                w->argument ? w->argument : "");
@@ -21,6 +36,7 @@ static void act_help(Talk *talk, const char *argument)
            "@FILE, or @\"A FILE\", gives the file's text; @@ is a plain @. Ctrl-C ends an answer or clears the line, "
            "Ctrl-D ends the talk."),
         0, 0);
+    model_help(talk->running.model);
     out_write("", 0);
 }
 

@@ -49,7 +49,8 @@ enum {
     USES_JSON = 32,
     USES_STATS = 64,
     USES_REPLY = 256,
-    USES_MODEL = 128 // the first argument is MODEL
+    USES_MODEL = 128,  // the first argument is MODEL
+    USES_BUILTIN = 512 // ... and without it the model that comes with the program is used
 };
 
 typedef struct Option {
@@ -108,6 +109,7 @@ typedef struct Options {
     SamplingOptions sampling;
     TextList stop;
     bool greedy, check, json, stats, quiet, verbose, help;
+    char *builtin; // MODEL where none was given
     json_t *given; // {"name": [its values as typed, ...]}: what the command line has
 } Options;
 
@@ -244,6 +246,7 @@ int attach_words(Bytes *text);
 
 // A folder, a file, a name under DURE_MODELS, ORG/NAME there or in the Hugging Face cache; *path is malloc'ed. Exit code, told.
 int model_path(char **path, const char *name);
+char *model_builtin(void); // the path of the model that comes with the program, by malloc; NULL: it is not there
 int model_open(DureModel **out, const Options *options, bool text_only, Remarks *remarks);
 json_t *model_account(const DureModel *model,
                       DureError *error); // what the library tells of it; NULL: it cannot, error says why

@@ -45,7 +45,7 @@ const Command command_detokenize = {
     .about = N_(
         "Reads one JSON array of token ids from FILE or standard input and prints their text and nothing else. Special "
         "tokens are left out without --keep-special. Needs only the tokenizer's files."),
-    .uses = USES_MODEL,
+    .uses = USES_MODEL | USES_BUILTIN,
     .own = detokenize_own,
     .bytes = sizeof(DetokenizeOptions),
     .most_rest = 1,

@@ -102,7 +102,7 @@ const Command command_embed = {
            "or the last one's. One number a line; with --json \"embedding\" and the number of \"tokens\" that were "
            "read. The text is given by --ids, --prompt, --file or standard input; it gets the beginning token that "
            "the tokenizer gives it. With --ids no tokenizer is needed."),
-    .uses = USES_MODEL | USES_ENGINE | USES_PROMPT | USES_JSON,
+    .uses = USES_MODEL | USES_BUILTIN | USES_ENGINE | USES_PROMPT | USES_JSON,
     .own = embed_own,
     .bytes = sizeof(EmbedOptions),
     .run = embed,

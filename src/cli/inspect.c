@@ -408,7 +408,7 @@ const Command command_inspect = {
         "amiss; the exit code is 1 then. Works for models that cannot be run here and for a folder that holds only "
         "config.json, and takes no "
         "memory for the weights."),
-    .uses = USES_MODEL | USES_ENGINE | USES_JSON,
+    .uses = USES_MODEL | USES_BUILTIN | USES_ENGINE | USES_JSON,
     .own = inspect_own,
     .bytes = sizeof(InspectOptions),
     .run = inspect,

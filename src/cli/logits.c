@@ -284,7 +284,7 @@ const Command command_logits = {
         "--prompt, --file or standard input; a text gets the beginning token that the tokenizer gives it. With --ids "
         "no "
         "tokenizer is needed."),
-    .uses = USES_MODEL | USES_ENGINE | USES_PROMPT,
+    .uses = USES_MODEL | USES_BUILTIN | USES_ENGINE | USES_PROMPT,
     .own = logits_own,
     .bytes = sizeof(LogitsOptions),
     .run = logits,

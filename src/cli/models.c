@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 // ---- Names ---------------------------------------------------------------------------------------------------------
 
@@ -162,6 +163,26 @@ int model_path(char **path, const char *name)
     return fail(
         "\"%s\": no such file or folder, and no model of that name under DURE_MODELS or in the Hugging Face cache%s",
         name, hub_repository(name) ? tr("; dure pull fetches one") : "");
+}
+
+// Beside the program as `make install` puts it, or in the tree that it was built in.
+char *model_builtin(void)
+{
+    static const char *const places[] = { "../share/dure/models/dure-mini.gguf",
+                                          "../../models/dure-mini/dure-mini.gguf" };
+    char program[4096];
+    const ssize_t n = readlink("/proc/self/exe", program, sizeof program);
+    if (n <= 0 || (size_t)n == sizeof program) return NULL;
+    size_t folder = (size_t)n;
+    while (folder && program[folder - 1] != '/') folder--;
+    for (size_t i = 0; i < COUNT(places); i++) {
+        Bytes path = { 0 };
+        bytes_put(&path, program, folder);
+        bytes_text(&path, places[i]);
+        if (exists(path.at)) return path.at;
+        bytes_free(&path);
+    }
+    return NULL;
 }
 
 // ---- Opening -------------------------------------------------------------------------------------------------------

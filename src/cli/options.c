@@ -452,6 +452,7 @@ int options_parse(Options *out, const Command *command, int argc, char **argv)
     }
     int at = optind;
     if (command->uses & USES_MODEL && at < argc) out->model = argv[at++];
+    if (command->uses & USES_BUILTIN && !out->model) out->model = out->builtin = model_builtin();
     out->rest = (const char **)argv + at;
     out->rest_count = argc - at;
     return options_check(out, command);
@@ -472,5 +473,6 @@ void options_free(Options *options, const Command *command)
     lists_free(options, command->own);
     lists_free(options, common_options);
     json_decref(options->given);
+    free(options->builtin);
     free(options);
 }

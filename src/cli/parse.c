@@ -92,7 +92,7 @@ const Command command_parse = {
            "\"finish_reason\", and \"partial\", the text of a call that was cut off, or null. In ids a mark counts "
            "where it "
            "is the model's token; in text wherever it is spelled. Needs only the files of tokenizer and template."),
-    .uses = USES_MODEL,
+    .uses = USES_MODEL | USES_BUILTIN,
     .own = parse_own,
     .bytes = sizeof(ParseOptions),
     .run = parse,

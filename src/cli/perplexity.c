@@ -93,7 +93,7 @@ const Command command_perplexity = {
            "window, with the standard error and the bits per byte. A window has --context tokens (2048, if the model "
            "allows). "
            "The text is given by --file, --prompt or standard input."),
-    .uses = USES_MODEL | USES_ENGINE | USES_PROMPT | USES_JSON,
+    .uses = USES_MODEL | USES_BUILTIN | USES_ENGINE | USES_PROMPT | USES_JSON,
     .own = perplexity_own,
     .bytes = sizeof(ScoreOptions),
     .run = perplexity,

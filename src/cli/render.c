@@ -86,7 +86,7 @@ const Command command_render = {
         "nothing "
         "else. With --ids it prints the prompt's token ids: what users wrote never becomes a special token. Needs only "
         "the files of tokenizer and template."),
-    .uses = USES_MODEL | USES_TEMPLATE,
+    .uses = USES_MODEL | USES_BUILTIN | USES_TEMPLATE,
     .own = render_own,
     .bytes = sizeof(RenderOptions),
     .most_rest = 1,

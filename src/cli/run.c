@@ -99,9 +99,9 @@ static int answer(Running *running, const RunOptions *o, DureParser *parser)
     remarks_show(&running->remarks);
     Answer answer;
     DureError error;
-    interrupt_catch();
+    if (!o->within) interrupt_catch();
     int fault = answer_make(&answer, running, &how, &error);
-    interrupt_release();
+    if (!o->within) interrupt_release();
     if (answer.last && answer.last != '\n') out_write("\n", 1);
     if (fault)
         code = fault == DURE_USAGE ? usage("%s", error.text) : fail("%s", error.text);
@@ -111,7 +111,7 @@ static int answer(Running *running, const RunOptions *o, DureParser *parser)
     if (!fault && o->common.stats) stats_print(running, &answer.stats);
     bool stopped = answer.reason == DURE_REASON_CANCELLED;
     answer_free(&answer);
-    if (stopped && interrupted()) raise(SIGINT); // now as if never caught, so that scripts see it
+    if (stopped && interrupted() && !o->within) raise(SIGINT); // now as if never caught, so that scripts see it
     return code;
 }
 
@@ -130,7 +130,7 @@ static int ask(const RunOptions *o, const char *tools, const Bytes *prompt)
 
 int run_prompt(const Options *options, const char *prompt)
 {
-    const RunOptions o = { .common = *options };
+    const RunOptions o = { .common = *options, .within = true };
     Bytes text = { 0 };
     bytes_put(&text, prompt, strlen(prompt));
     const int code = ask(&o, NULL, &text);
@@ -199,8 +199,8 @@ const Command command_run = {
         "on a terminal name(key: value).\nA request of --batch that fails leaves its error in its line of --out, and "
         "the "
         "others are answered; the exit code is then 1."),
-    .uses = USES_MODEL | USES_ENGINE | USES_SAMPLING | USES_PROMPT | USES_SYSTEM | USES_TEMPLATE | USES_REPLY |
-            USES_JSON | USES_STATS,
+    .uses = USES_MODEL | USES_BUILTIN | USES_ENGINE | USES_SAMPLING | USES_PROMPT | USES_SYSTEM | USES_TEMPLATE |
+            USES_REPLY | USES_JSON | USES_STATS,
     .own = run_own,
     .bytes = sizeof(RunOptions),
     .most_rest = 1,

@@ -8,6 +8,7 @@ typedef struct RunOptions {
     Options common;
     const char *batch, *out;
     bool raw;
+    bool within; // another command, which catches interrupts itself
     TextList attach;
 } RunOptions;
 

@@ -99,7 +99,7 @@ const Command command_tokenize = {
         "Turns text from standard input, --prompt or --file into the model's tokens: one a line, its id and its text, "
         "or with --ids one JSON array. The text is taken to the byte, its last newline too. Needs only the "
         "tokenizer's files."),
-    .uses = USES_MODEL | USES_PROMPT,
+    .uses = USES_MODEL | USES_BUILTIN | USES_PROMPT,
     .own = tokenize_own,
     .bytes = sizeof(TokenizeOptions),
     .run = tokenize,

@@ -324,3 +324,13 @@ int dure_model_defaults(const DureModel *model, DureText *json, DureError *error
     json_decref(defaults);
     return api_text(json, &text, e, error);
 }
+
+int dure_model_help(const DureModel *model, DureText *text, DureError *error)
+{
+    Buf help = { 0 };
+    bool found;
+    Err e = checkpoint_side_file(model->checkpoint, "help.txt", &help, &found);
+    if (!e.code && !utf8_valid(buf_str(&help).at, help.n))
+        e = err(ERR_FORMAT, "%s: the help of the model is not UTF-8", model->path);
+    return api_text(text, &help, e, error);
+}

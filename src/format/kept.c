@@ -12,6 +12,7 @@ static const struct {
     { "tokenizer_config.json", "dure.tokenizer_config" },
     { "special_tokens_map.json", "dure.special_tokens_map" },
     { "generation_config.json", "dure.generation_config" },
+    { "help.txt", "dure.help" },
 };
 
 static const char *key_of(const char *name)

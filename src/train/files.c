@@ -231,8 +231,13 @@ static Err write_weights(const Trainer *t, const char *path)
 
 Err trainer_save_model(const Trainer *t)
 {
-    static const char *const names[] = { "config.json",         "tokenizer.json",         "tokenizer_config.json",
-                                         "chat_template.jinja", "generation_config.json", NULL };
+    static const char *const names[] = { "config.json",
+                                         "tokenizer.json",
+                                         "tokenizer_config.json",
+                                         "chat_template.jinja",
+                                         "generation_config.json",
+                                         "help.txt",
+                                         NULL };
     char *path = NULL;
     Err e = path_join(&path, t->options->out, "model.safetensors");
     if (!e.code) e = write_weights(t, path);

@@ -247,6 +247,7 @@ static void put_tokenizer(Exporter *x)
     }
     put_template(x);
     put_side_file(x, "generation_config.json", "dure.generation_config", &found);
+    put_side_file(x, "help.txt", "dure.help", &found);
     json_decref(tokenizer);
 }
 

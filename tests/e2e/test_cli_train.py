@@ -7,7 +7,9 @@ import signal
 import subprocess
 import time
 
+import gguf
 import pytest
+from checkpoints import read_safetensors
 from conftest import ROOT
 
 TEXT = ROOT / "tests/golden/text/exaone_moe"
@@ -105,16 +107,16 @@ def test_threads_and_memory_change_no_bit(dure, folder, data, tmp_path, config, 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_a_training_that_was_ended_goes_on_bit_for_bit(dure, dure_path, folder, data, tmp_path, how):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    words = ["--steps", "40", "--save-every", "3", "--average", "0.9", "--schedule", "cosine"]
+    words = ["--steps", "40", "--save-every", "3", "--average", "0.9", "--schedule", "cosine", "--sample", "가 다음은?"]
     dure("train", folder, *words_of(data, whole, *words)).ok()
     command = [dure_path, "train", folder, *words_of(data, cut, *words)]
-    child = subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while not (cut / "training/state.safetensors").exists() and child.poll() is None:
         time.sleep(0.01)
-    time.sleep(0.1)
+    time.sleep(0.3)
     child.send_signal(how)
     message = child.communicate()[1]
-    if how == signal.SIGINT and child.returncode:
+    if how == signal.SIGINT and child.returncode: # not done already
         assert child.returncode == 1 and "the same command goes on" in message
     dure("train", folder, *words_of(data, cut, *words)).ok()
     assert weights(cut) == weights(whole)
@@ -212,6 +214,35 @@ def test_a_full_disk_loses_nothing(dure, dure_path, folder, data, tmp_path):
     assert told.returncode == 1 and "cannot be written" in told.stderr and len(told.stderr.splitlines()) == 1
     assert {path: path.read_bytes() for path in good} == good
     assert not list(out.rglob("*.part"))
+
+
+# ---- GGUF ----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("config, architecture", [(EXAONE_MOE, "exaone-moe"), (AXK1, "axk1")], ids=["exaone_moe", "axk1"])
+def test_the_gguf_file_is_the_same_model(dure, folder, data, tmp_path, config, architecture):
+    """As llama.cpp has the family, or with the publisher's files kept; matrices in Q8_0."""
+    write_config(folder, config)
+    (folder / "help.txt").write_text("가 다음은? 하고 물어보세요.\n")
+    out, file = tmp_path / "out", tmp_path / "out.gguf"
+    dure("train", folder, *words_of(data, out, "--steps", "2", "--gguf", file)).ok()
+    account = dure("inspect", file, "--json").ok().json
+    whole = dure("inspect", out, "--json").ok().json
+    assert account["parameters"] == whole["parameters"]
+    reader = gguf.GGUFReader(file)
+    kinds = {tensor.name: tensor.tensor_type.name for tensor in reader.tensors}
+    assert kinds["token_embd.weight"] == "Q8_0" and kinds["output_norm.weight"] == "F32"
+    assert reader.fields["general.architecture"].contents() == architecture
+    assert ("dure.config" in reader.fields) == (config is AXK1)
+    text = "가 다음은? <|user|> 12 strawberry\n"
+    assert dure("tokenize", file, "--ids", stdin=text).ok().text == dure("tokenize", out, "--ids", stdin=text).ok().text
+    ids = tmp_path / "ids"
+    ids.write_text(dure("tokenize", out, "--ids", stdin=text * 4).ok().text)
+    logits = []
+    for model in (out, file):
+        dure("logits", model, "--ids", ids, "--out", tmp_path / "logits.safetensors", "--cpu", "scalar").ok()
+        logits.append(read_safetensors(tmp_path / "logits.safetensors")["logits"])
+    assert abs(logits[0] - logits[1]).max() < 0.02 * abs(logits[0]).max()
+    assert "물어보세요" in dure("chat", file, stdin="/help\n").ok().text
 
 
 # ---- Pictures ------------------------------------------------------------------------------------------------------
