@@ -459,6 +459,41 @@ DURE_API void dure_train_defaults(DureTrainOptions *out);
  * and bit for bit as if it had not been. Data without end is no harm: it is tokens in a mapped file. */
 DURE_API int dure_train(const DureTrainOptions *options, DureError *error);
 
+/* ---- Training a tokenizer ---- */
+
+typedef enum DureTokenizerTrainEventKind {
+    DURE_TOKENIZER_NOTE,  /* text: one line that the user should see */
+    DURE_TOKENIZER_DATA,  /* done and total bytes of data read */
+    DURE_TOKENIZER_MERGES /* done and total tokens learned */
+} DureTokenizerTrainEventKind;
+
+typedef struct DureTokenizerTrainEvent {
+    DureTokenizerTrainEventKind kind;
+    const char *text; /* valid during the call */
+    int64_t done, total;
+} DureTokenizerTrainEvent;
+
+/* What is 0 or NULL is to be left, but for out, data and vocab. Lists are NULL-terminated. */
+typedef struct DureTokenizerTrainOptions {
+    const char *out; /* a file *.json, or a folder, made when it is absent: tokenizer.json and tokenizer_config.json */
+    /* *.jsonl: a "text" per line, or "messages" as a chat, and "tools"; *.tsv: every column is a text; else every line is one */
+    const char *const *data;
+    const char *const *special;  /* tokens that get the first ids, in this order */
+    const char *bos, *eos, *pad; /* which of them begins, ends, fills; needs a folder */
+    const char *split;           /* how texts are cut before, by llama.cpp's name of it; NULL: "exaone-moe" */
+    int64_t vocab;               /* tokens: special ones, 256 bytes, merges */
+    int64_t min_frequency;       /* of a pair that is merged; 0: 1 */
+    int64_t most_bad;            /* lines of data that may be left out */
+    int threads;                 /* 0: one per processor; the result is the same for any number */
+    int (*event)(void *user, const DureTokenizerTrainEvent *event); /* not 0: end with DURE_CANCELLED; may be NULL */
+    void *user;
+} DureTokenizerTrainOptions;
+
+/* Learns a byte-level BPE tokenizer. Merges and ids are those of Hugging Face's `tokenizers` (BpeTrainer) on the same texts. Texts
+ * that cannot fill the vocabulary give a smaller one, with a note. Nothing is written unless all went well; memory is some ten
+ * times the distinct pieces of the data. */
+DURE_API int dure_tokenizer_train(const DureTokenizerTrainOptions *options, DureError *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -129,7 +129,7 @@ typedef struct Command {
 extern const Command *const commands[]; // NULL-terminated; main.c
 extern const Command command_run, command_chat, command_inspect, command_tokenize, command_detokenize, command_render,
     command_parse, command_logits, command_embed, command_perplexity, command_compare, command_pull, command_list,
-    command_rm, command_train, command_train_plot;
+    command_rm, command_train, command_train_plot, command_tokenizer_train;
 
 extern const Option common_options[]; // ends with name NULL
 extern const char *const cpu_levels[],

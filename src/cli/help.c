@@ -82,7 +82,7 @@ void help_overall(void)
     fputs(tr("Usage: dure COMMAND [OPTION]... [MODEL] ...\n\nRuns language models from their published checkpoints.\n\n"
              "Commands:\n"),
           stdout);
-    for (int i = 0; commands[i]; i++) printf("  %-12s %s\n", commands[i]->name, tr(commands[i]->summary));
+    for (int i = 0; commands[i]; i++) printf("  %-15s %s\n", commands[i]->name, tr(commands[i]->summary));
     fputs(tr("\n  dure COMMAND --help        tells more about one of them\n"
              "  dure --version             prints the version\n"
              "  dure --completion SHELL    prints completions for bash or zsh\n"),

@@ -9,10 +9,9 @@
 #include <string.h>
 
 const Command *const commands[] = {
-    &command_run,        &command_chat,  &command_inspect, &command_tokenize, &command_detokenize,
-    &command_render,     &command_parse, &command_logits,  &command_embed,    &command_perplexity,
-    &command_compare,    &command_pull,  &command_list,    &command_rm,       &command_train,
-    &command_train_plot, NULL,
+    &command_run,   &command_chat,   &command_inspect, &command_tokenize,   &command_detokenize,      &command_render,
+    &command_parse, &command_logits, &command_embed,   &command_perplexity, &command_compare,         &command_pull,
+    &command_list,  &command_rm,     &command_train,   &command_train_plot, &command_tokenizer_train, NULL,
 };
 
 const Command *command_find(const char *name)

@@ -11,6 +11,11 @@ bool run_next(Run *run, const Step *step, Str piece)
     if (!piece.n) return true;
     const size_t next = step ? (size_t)(step - run->t->steps) + 1 : 0; // without steps there is no array to point into
     if (next < run->t->step_count) return run->t->steps[next].apply(run, &run->t->steps[next], piece);
+    if (run->take) {
+        if (run->take(run->user, piece)) return true;
+        run->err = err_memory("the pieces of a text");
+        return false;
+    }
     if (run->t->unigram) {
         run->err = unigram_piece(run->t, &run->work->unigram, piece, run->out);
         return !run->err.code;

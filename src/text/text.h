@@ -83,6 +83,30 @@ Detokenizer detokenizer_new(const Tokenizer *tokenizer, bool keep_special);
 Err detokenizer_put(Detokenizer *d, int32_t id, Buf *out);
 Err detokenizer_end(Detokenizer *d, Buf *out); // what is held back, with U+FFFD where it is no character
 
+// ---- Training a tokenizer ------------------------------------------------------------------------------------------
+
+// Learns a byte-level BPE: texts are cut into pieces and counted, then the most frequent pair of neighbours becomes a token,
+// again and again (Sennrich et al. 2016, arXiv 1508.07909). Merges equal to those of Hugging Face's BpeTrainer.
+typedef struct TokenizerTrainer TokenizerTrainer;
+
+typedef struct TrainerOptions {
+    const char *split;          // how texts are cut, by llama.cpp's name; NULL: exaone-moe
+    const char *const *special; // tokens that get the first ids; NULL-terminated, or NULL
+    int parts;                  // of the counting: as many threads may feed
+} TrainerOptions;
+
+typedef bool TrainerProgress(void *user, int64_t done, int64_t total); // false: end with ERR_CANCELLED
+
+Err tokenizer_trainer_new(TokenizerTrainer **out, const TrainerOptions *options);
+void tokenizer_trainer_free(TokenizerTrainer *trainer);
+int64_t tokenizer_trainer_least(const TokenizerTrainer *trainer); // tokens: the special ones and the bytes
+// Counts the pieces of a text in UTF-8. One thread at a time for each part, 0 to parts - 1.
+Err tokenizer_trainer_feed(TokenizerTrainer *trainer, int part, Str text);
+// Once, behind all texts; `vocab` is at least tokenizer_trainer_least. *size: the tokens that there are then, fewer than `vocab` where no pair comes least_count times.
+Err tokenizer_trainer_learn(TokenizerTrainer *trainer, int64_t vocab, int64_t least_count, TrainerProgress *progress,
+                            void *user, int64_t *size);
+Err tokenizer_trainer_json(const TokenizerTrainer *trainer, Buf *out); // tokenizer.json
+
 // ---- Templates -----------------------------------------------------------------------------------------------------
 
 typedef struct Template Template;

@@ -225,6 +225,20 @@ Err tokenize(const Tokenizer *t, Str text, const TokenizeOptions *options, Ids *
     return e;
 }
 
+Err pretokenize(const Tokenizer *t, Str text, PieceTake *take, void *user)
+{
+    static const TokenizeOptions plain = { .plain = true };
+    Run run = { .t = t, .options = &plain, .take = take, .user = user };
+    if (text.n >= UINT32_MAX) return err(ERR_LIMIT, "the text to tokenize has 4 GiB or more; cut it");
+    Err e = work_take(t, &run.work);
+    if (e.code) return e;
+    regex_run_begin(run.work->regexes, text.n);
+    run.text_begin = text.at;
+    if (!encode_between(&run, (Marked){ .text = text })) e = run.err;
+    work_leave(t, run.work, text.n);
+    return e;
+}
+
 // ---- Ids -----------------------------------------------------------------------------------------------------------
 
 Err ids_put(Ids *ids, int32_t id)

@@ -9,14 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-typedef struct Pre {
-    const char *name;
-    uint32_t form;              // UNICODE_NFC ... or 0
-    bool digits;                // every digit alone, first
-    bool ignore_merges, bos;    // bos: a start token unless the file says otherwise
-    const char *const *regexes; // one after another, each match alone; NULL-terminated
-} Pre;
-
 #define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 #define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 #define CL100K_TAIL "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -65,7 +57,7 @@ const char *tokenizer_gguf_pre(Str regex, Str form)
     return NULL;
 }
 
-static Err apply_pre(Tokenizer *t, const Pre *pre)
+Err pre_apply(Tokenizer *t, const Pre *pre)
 {
     Err e = OK;
     if (pre->form) e = parts_add_normaliser(t, (Normaliser){ .run = normalise_form, .form = pre->form });
@@ -82,18 +74,26 @@ static Err apply_pre(Tokenizer *t, const Pre *pre)
     return e;
 }
 
+const Pre *pre_find(Str name)
+{
+    for (size_t i = 0; i < COUNT(pres); i++)
+        if (str_is(name, pres[i].name)) return &pres[i];
+    return NULL;
+}
+
+void pre_names(Buf *out)
+{
+    for (size_t i = 0; i < COUNT(pres); i++) buf_printf(out, "%s%s", i ? ", " : "", pres[i].name);
+}
+
 static Err find_pre(const Meta *meta, const Pre **out)
 {
     Str name = str("default");
     meta_text(meta, "tokenizer.ggml.pre", &name);
+    *out = pre_find(name);
+    if (*out) return OK;
     Buf known = { 0 };
-    for (size_t i = 0; i < COUNT(pres); i++) {
-        buf_printf(&known, "%s%s", i ? ", " : "", pres[i].name);
-        if (!str_is(name, pres[i].name)) continue;
-        *out = &pres[i];
-        buf_free(&known);
-        return OK;
-    }
+    pre_names(&known);
     Err e = err(ERR_UNSUPPORTED, "%s: tokenizer.ggml.pre \"%.*s\" is not supported; supported are %s", meta->source,
                 (int)(name.n < 60 ? name.n : 60), name.at, buf_str(&known).at);
     buf_free(&known);
@@ -197,7 +197,7 @@ static Err read_gpt2(Tokenizer *t, const Meta *meta, bool *bos)
 {
     const Pre *pre = NULL;
     Err e = find_pre(meta, &pre);
-    if (!e.code) e = apply_pre(t, pre);
+    if (!e.code) e = pre_apply(t, pre);
     if (!e.code) e = read_tokens(t, meta, false);
     if (!e.code) e = read_merges(t, meta);
     if (!e.code) *bos = pre->bos;

@@ -367,6 +367,8 @@ Err sentencepiece_text(Tokenizer *t, bool legacy, bool prefix); // the whole tex
 // Cut into words; `tidy`: blanks at the end go, of several in a row one stays. `charsmap` may be NULL.
 Err sentencepiece_words(Tokenizer *t, const Charsmap *charsmap, bool tidy, bool legacy, bool prefix);
 
+typedef bool PieceTake(void *user, Str piece); // false: no memory
+
 // One call of tokenize.
 struct Run {
     const Tokenizer *t;
@@ -375,8 +377,27 @@ struct Run {
     Err err;
     Work *work;
     const char *text_begin; // where the whole text begins, if the piece in hand is at its start
+    PieceTake *take;        // gets the pieces instead of the model; or NULL
+    void *user;
 };
 
 bool run_next(Run *run, const Step *step, Str piece); // the step behind `step`, or the model
+// The pieces that the model would get of a text in UTF-8 in which no added token is looked for. Thread-safe on one Tokenizer.
+Err pretokenize(const Tokenizer *t, Str text, PieceTake *take, void *user);
+
+// ---- Pre-tokenisers by name (tokenizer_gguf.c) ---------------------------------------------------------------------
+
+// How llama.cpp has it, by the name that GGUF files give (tokenizer.ggml.pre).
+typedef struct Pre {
+    const char *name;
+    uint32_t form;              // UNICODE_NFC ... or 0
+    bool digits;                // every digit alone, first
+    bool ignore_merges, bos;    // bos: a start token unless the file says otherwise
+    const char *const *regexes; // one after another, each match alone; NULL-terminated
+} Pre;
+
+const Pre *pre_find(Str name); // NULL: there is none
+void pre_names(Buf *out);      // all, with commas between
+Err pre_apply(Tokenizer *t, const Pre *pre);
 
 #endif
