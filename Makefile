@@ -8,7 +8,7 @@ all: ## the program: build/release/dure
 	@tools/install-packages --build
 	@tools/build release
 
-demo: ## packages, build, a small model, and a talk with it
+demo: ## packages, build, and a talk with the built-in model
 	@tools/demo
 
 test: ## everything: unit, end to end, sanitizers, short fuzzing, checks
