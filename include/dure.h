@@ -473,11 +473,13 @@ typedef struct DureTokenizerTrainEvent {
     int64_t done, total;
 } DureTokenizerTrainEvent;
 
-/* What is 0 or NULL is to be left, but for out, data and vocab. Lists are NULL-terminated. */
+/* What is 0 or NULL is to be left, but for out, vocab, and data or text. Lists are NULL-terminated. */
 typedef struct DureTokenizerTrainOptions {
     const char *out; /* a file *.json, or a folder, made when it is absent: tokenizer.json and tokenizer_config.json */
     /* *.jsonl: a "text" per line, or "messages" as a chat, and "tools"; *.tsv: every column is a text; else every line is one */
     const char *const *data;
+    const char *text, *text_name; /* more data: lines of text behind the files, and what messages call them */
+    size_t text_bytes;
     const char *const *special;  /* tokens that get the first ids, in this order */
     const char *bos, *eos, *pad; /* which of them begins, ends, fills; needs a folder */
     const char *split;           /* how texts are cut before, by llama.cpp's name of it; NULL: "exaone-moe" */

@@ -77,41 +77,67 @@ static const char **special_tokens(const TextList *given, char *text)
     return list;
 }
 
-static int tokenizer_train(Options *options)
+// The files of the command line; standard input, where it is among them, becomes the text. Exit code, told.
+static int take_data(const char **files, Bytes *text, const Options *options)
 {
-    TokenizerOptions *o = (TokenizerOptions *)(void *)options;
-    if (!options->rest_count) return usage("tokenizer train needs data to learn from: FILE...");
-    if (!o->out) return usage("tokenizer train needs a place for the tokenizer: --out PATH");
-    if (!o->train.vocab) return usage("tokenizer train needs the size of the vocabulary: --vocab N");
-    Told told = { .progress = progress_new(options), .quiet = options->quiet };
+    for (int i = 0; i < options->rest_count; i++) {
+        if (strcmp(options->rest[i], "-")) {
+            *files++ = options->rest[i];
+            continue;
+        }
+        const int code = input_read(text, "-");
+        if (code) return code;
+    }
+    return EXIT_FINE;
+}
+
+static int train_from(const TokenizerOptions *o, const char **files, const Bytes *text, const char **special)
+{
+    Told told = { .progress = progress_new(&o->common), .quiet = o->common.quiet };
     DureTokenizerTrainOptions t = o->train;
     DureError error;
-    Bytes lines = { 0 };
-    const int code = o->special_file ? input_read(&lines, o->special_file) : EXIT_FINE;
-    if (code) return code;
-    const char **special = special_tokens(&o->special, lines.at);
-    t.out = o->out, t.data = options->rest, t.special = special;
-    t.threads = (int)options->threads;
+    t.out = o->out, t.data = files, t.special = special;
+    t.text = text->at, t.text_bytes = text->n, t.text_name = input_name("-");
+    t.threads = (int)o->common.threads;
     t.event = tell, t.user = &told;
     interrupt_catch();
     const int fault = dure_tokenizer_train(&t, &error);
     interrupt_release();
     progress_clear(&told.progress);
-    free(special);
-    bytes_free(&lines);
     return fault ? fail("%s", error.text) : EXIT_FINE;
+}
+
+static int tokenizer_train(Options *options)
+{
+    const TokenizerOptions *o = (const TokenizerOptions *)(const void *)options;
+    if (!options->rest_count) return usage("tokenizer train needs data to learn from: FILE...");
+    if (!o->out) return usage("tokenizer train needs a place for the tokenizer: --out PATH");
+    if (!o->train.vocab) return usage("tokenizer train needs the size of the vocabulary: --vocab N");
+    Bytes lines = { 0 }, text = { 0 };
+    const char **files = need(calloc((size_t)options->rest_count + 1, sizeof *files));
+    int code = o->special_file ? input_read(&lines, o->special_file) : EXIT_FINE;
+    if (!code) code = take_data(files, &text, options);
+    if (!code) {
+        const char **special = special_tokens(&o->special, lines.at);
+        code = train_from(o, files, &text, special);
+        free(special);
+    }
+    free(files);
+    bytes_free(&text);
+    bytes_free(&lines);
+    return code;
 }
 
 const Command command_tokenizer_train = {
     .name = "tokenizer train",
     .arguments = "FILE...",
     .summary = N_("Learn a tokenizer from texts"),
-    .about = N_(
-        "Learns a byte-level BPE tokenizer and writes tokenizer.json, for dure and for Hugging Face's tokenizers, "
-        "whose "
-        "trainer finds the same merges.\nFILE: *.jsonl has an object per line, with a text, or with messages as a chat "
-        "and its tools; of *.tsv every column is a text; of other files every line.\nA tokenizer for a chat needs its "
-        "special tokens, which the data does not tell: give them with --special."),
+    .about =
+        N_("Learns a byte-level BPE tokenizer and writes tokenizer.json, for dure and for Hugging Face's tokenizers, "
+           "whose trainer finds the same merges.\n"
+           "FILE: *.jsonl has an object per line, with a text, or with messages as a chat and its tools; of *.tsv "
+           "every column is a text; of other files, and of standard input (-), every line.\n"
+           "A tokenizer for a chat needs its special tokens, which the data does not tell: give them with --special."),
     .own = tokenizer_own,
     .bytes = sizeof(TokenizerOptions),
     .most_rest = 1 << 20,

@@ -60,9 +60,10 @@ static Err feed_call(Feeder *f, int part, const json_t *call)
     if (!function) function = call;
     json_t *arguments = json_object_get(function, "arguments"), *read = NULL, *name = json_object_get(function, "name");
     const char *text = json_string_value(arguments);
-    if (text) json_parse(&read, (Str){ text, json_string_length(arguments) }, JSON_PLAIN, "arguments");
+    Err e = text ? json_parse(&read, (Str){ text, json_string_length(arguments) }, JSON_PLAIN, "arguments") : OK;
+    if (e.code == ERR_MEMORY) return e;
     json_t *written = json_pack("{s:O?, s:O?}", "name", name, "arguments", read ? read : arguments);
-    Err e = written ? feed_json(f, part, written) : err_memory("a line of data");
+    e = written ? feed_json(f, part, written) : err_memory("a line of data");
     json_decref(written);
     json_decref(read);
     return e;
@@ -193,38 +194,57 @@ static Err feed_round(Feeder *f, Str *rest)
     return OK;
 }
 
-static Err feed_file(Feeder *f, const char *path)
+// `name`: as messages call it.
+static Err feed_all(Feeder *f, const char *name, Str rest, FeedLine *feed)
 {
-    File file = { 0 };
-    Err e = file_map(&file, path);
-    Str rest = { (const char *)file.at, file.bytes };
-    const Str name = str(path);
+    Err e = OK;
     int64_t line = 1;
-    f->feed = str_ends(name, ".jsonl") ? feed_json_line : str_ends(name, ".tsv") ? feed_tab_line : feed_text_line;
+    f->feed = feed;
     while (rest.n && !e.code) {
         e = feed_round(f, &rest);
-        if (!e.code) e = count_bad(f, path, &line);
+        if (!e.code) e = count_bad(f, name, &line);
         if (!e.code && !told(f->options, DURE_TOKENIZER_DATA, f->done, f->total))
             e = err(ERR_CANCELLED, "stopped while the data was read");
     }
+    return e;
+}
+
+static Err feed_file(Feeder *f, const char *path)
+{
+    File file = { 0 };
+    const Str name = str(path);
+    Err e = file_map(&file, path);
+    FeedLine *feed = str_ends(name, ".jsonl") ? feed_json_line
+                     : str_ends(name, ".tsv") ? feed_tab_line
+                                              : feed_text_line;
+    if (!e.code) e = feed_all(f, path, (Str){ (const char *)file.at, file.bytes }, feed);
     file_unmap(&file);
     return e;
 }
 
-static Err feed_files(Feeder *f)
+static Err measure(Feeder *f)
 {
-    const int threads = pool_threads(f->pool);
     Err e = OK;
-    for (size_t i = 0; f->options->data[i] && !e.code; i++) {
+    f->total = (int64_t)f->options->text_bytes;
+    for (size_t i = 0; f->options->data && f->options->data[i] && !e.code; i++) {
         File file = { 0 };
         e = file_map(&file, f->options->data[i]);
         f->total += (int64_t)file.bytes;
         file_unmap(&file);
     }
+    return e;
+}
+
+static Err feed_data(Feeder *f)
+{
+    const DureTokenizerTrainOptions *o = f->options;
+    const int threads = pool_threads(f->pool);
+    Err e = measure(f);
     f->chunks = calloc((size_t)threads * ROUND_CHUNKS, sizeof *f->chunks);
     f->faults = calloc((size_t)threads, sizeof *f->faults);
     if (!e.code && (!f->chunks || !f->faults)) e = err_memory("the data");
-    for (size_t i = 0; f->options->data[i] && !e.code; i++) e = feed_file(f, f->options->data[i]);
+    for (size_t i = 0; o->data && o->data[i] && !e.code; i++) e = feed_file(f, o->data[i]);
+    if (!e.code) e = feed_all(f, o->text_name, (Str){ o->text, o->text_bytes }, feed_text_line);
     free(f->chunks);
     free(f->faults);
     return e;
@@ -339,13 +359,13 @@ static Err train(const DureTokenizerTrainOptions *o)
 {
     const int threads = o->threads > 0 ? o->threads : cpu_count();
     Feeder f = { .options = o };
-    if (!o->out || !o->data || !o->data[0])
+    if (!o->out || (!o->text && (!o->data || !o->data[0])))
         return err(ERR_USAGE, "a tokenizer needs data to learn from and a place to go to");
     Err e = pool_new(&f.pool, threads);
     const TrainerOptions how = { .split = o->split, .special = o->special, .parts = threads };
     if (!e.code) e = tokenizer_trainer_new(&f.trainer, &how);
     if (!e.code) e = check(o, f.trainer);
-    if (!e.code) e = feed_files(&f);
+    if (!e.code) e = feed_data(&f);
     if (!e.code) note_bad(&f);
     if (!e.code) e = learn(o, f.trainer);
     if (!e.code) e = write_files(o, f.trainer);

@@ -146,6 +146,18 @@ def test_chats_and_columns_are_read(dure, tmp_path):
     same(made, reference(made, texts, 700))
 
 
+def test_standard_input_is_lines_behind_the_files(dure, tmp_path, texts):
+    lines = [text + "\n" for text in texts[:600]]
+    (tmp_path / "a.txt").write_text("".join(lines[:300]))
+    (tmp_path / "all.txt").write_text("".join(lines))
+    said = "".join(lines[300:]).encode() + b"\xff\n"
+    done = dure("tokenizer", "train", "--vocab", 600, "--out", tmp_path / "t.json", "-", tmp_path / "a.txt", stdin=said).ok()
+    assert f"standard input, line {said.count(10)}: is not UTF-8" in done.message
+    made, _ = train(dure, tmp_path / "u.json", 600, tmp_path / "all.txt")
+    assert json.loads((tmp_path / "t.json").read_text(encoding="utf-8")) == made
+    dure("tokenizer", "train", "--vocab", 600, "--out", tmp_path / "v.json", "-", stdin=b"").refused("no text in the data")
+
+
 def test_broken_lines_are_left_out_and_counted(dure, tmp_path, texts):
     good = [text + "\n" for text in texts[:500]]
     (tmp_path / "d.txt").write_bytes("".join(good[:250]).encode() + b"\xff\xfe bad\n\xed\xa0\x80\n" + "".join(good[250:]).encode())
