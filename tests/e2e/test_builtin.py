@@ -1,0 +1,64 @@
+"""dure-mini, the model that comes with the program: found, small enough, and able to do what it is said to do."""
+import json
+import re
+import shutil
+
+import gguf
+import pytest
+from conftest import ROOT
+
+MINI = ROOT / "models/dure-mini"
+REVIEW = "다음 영화 리뷰는 긍정인가요, 부정인가요?\n"
+
+
+def ask(dure, question, *words):
+    return dure("run", "-p", question, "--greedy", "--json", *words).ok().json
+
+
+def test_it_is_used_where_no_model_is_named(dure, dure_path):
+    if dure_path != (ROOT / "build" / dure_path.parent.name / "dure"):
+        pytest.skip("the program under test is not in the build tree")
+    assert dure("inspect").ok().text == dure("inspect", MINI / "dure-mini.gguf").ok().text.replace(
+        str(MINI / "dure-mini.gguf"), dure("inspect", "--json").ok().json["path"])
+    assert dure("tokenize", "--ids", stdin="안녕").ok().json == dure("tokenize", MINI / "dure-mini.gguf", "--ids", stdin="안녕").ok().json
+    told = dure("chat", stdin="/help\n너는 누구야?\n").ok().text
+    assert "strawberry" in told and "dure-mini" in told
+
+
+def test_it_is_found_beside_an_installed_program(dure_path, tmp_path):
+    from conftest import run_program
+    for folder in ("bin", "share/dure/models"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(dure_path, tmp_path / "bin/dure")
+    run_program(tmp_path / "bin/dure", "inspect").refused("needs a MODEL", rc=2)
+    shutil.copy(MINI / "dure-mini.gguf", tmp_path / "share/dure/models")
+    assert "exaone_moe" in run_program(tmp_path / "bin/dure", "inspect").ok().text
+
+
+def test_it_is_small_and_of_the_shape_that_is_said():
+    file = MINI / "dure-mini.gguf"
+    assert file.stat().st_size <= 10 * 2**20
+    reader = gguf.GGUFReader(file)
+    assert reader.fields["general.architecture"].contents() == "exaone-moe"
+    assert {tensor.tensor_type.name for tensor in reader.tensors} == {"Q8_0", "F32"}
+    assert reader.fields["exaone-moe.nextn_predict_layers"].contents() == 1
+
+
+@pytest.mark.parametrize("question, number", [
+    ("strawberry에 r이 몇 개 있나요?", "3"), ("How many p's are in apple?", "2"), ("banana에 a가 몇 개 있나요?", "3"),
+])
+def test_it_counts_letters(dure, question, number):
+    answer = ask(dure, question)
+    assert number in re.findall(r"\d+", answer["text"]) and answer["reasoning_content"]
+
+
+def test_it_judges_a_review(dure):
+    assert ask(dure, REVIEW + "정말 재미있게 봤어요. 배우들 연기도 최고!")["text"] == "긍정"
+    assert ask(dure, REVIEW + "돈이 아깝다. 지루하고 재미없는 쓰레기 영화")["text"] == "부정"
+
+
+def test_it_calls_the_tool_that_fits(dure):
+    answer = ask(dure, "부산 날씨 알려 줘", "--tools", MINI / "tools.json")
+    assert answer["finish_reason"] == "tool_calls"
+    call = answer["tool_calls"][0]["function"]
+    assert call["name"] == "get_weather" and json.loads(call["arguments"]) == {"city": "부산"}
