@@ -35,25 +35,37 @@ static const Command *command_of(int count, char **words, int *taken)
     return command_find(words[0]);
 }
 
-static int refuse_command(const char *word)
+// What the words could have meant, or NULL: of commands of two words the first alone says enough.
+static const char *near_command(int count, char **words)
 {
     const char *names[COUNT(commands) + 1];
-    size_t n = 0;
+    char both[64];
+    size_t n = 0, first = strlen(words[0]);
     while (commands[n]) {
         names[n] = commands[n]->name;
+        if (!strncmp(names[n], words[0], first) && names[n][first] == ' ') return names[n];
         n++;
     }
     names[n++] = "help";
-    const char *near = nearest(word, names, n);
-    if (near) return usage("there is no command \"%s\"; did you mean %s?", word, near);
-    return usage("there is no command \"%s\"; dure help lists them", word);
+    if (count > 1 && snprintf(both, sizeof both, "%s %s", words[0], words[1]) < (int)sizeof both) {
+        const char *near = nearest(both, names, n);
+        if (near && strchr(near, ' ')) return near;
+    }
+    return nearest(words[0], names, n);
+}
+
+static int refuse_command(int count, char **words)
+{
+    const char *near = near_command(count, words);
+    if (near) return usage("there is no command \"%s\"; did you mean %s?", words[0], near);
+    return usage("there is no command \"%s\"; dure help lists them", words[0]);
 }
 
 static int help(int count, char **words)
 {
     int taken;
     const Command *command = command_of(count, words, &taken);
-    if (count && !command) return refuse_command(words[0]);
+    if (count && !command) return refuse_command(count, words);
     if (command)
         help_command(command);
     else
@@ -94,7 +106,7 @@ static int global(int argc, char **argv)
         if (near) return usage("there is no option %s in front of a command; did you mean %s?", word, near);
         return usage("there is no option %s in front of a command; dure help lists the commands", word);
     }
-    return refuse_command(word);
+    return refuse_command(argc - 1, argv + 1);
 }
 
 enum { BUFFER_BYTES = 1 << 16 };

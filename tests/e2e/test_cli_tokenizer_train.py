@@ -198,22 +198,3 @@ def test_a_role_must_be_a_special_token(dure, tmp_path, lines):
 def test_what_is_missing_is_asked_for(dure, args, said):
     words = args if "12" in args or "300" in args else ["--out", "t.json"]
     dure("tokenizer", "train", *words, "x.txt").refused(said, rc=2)
-
-
-@pytest.mark.once
-def test_memory_that_ends_leaves_no_file(failing_alloc, tmp_path, texts):
-    calls = [{"function": {"name": "f", "arguments": '{"a": 1}'}}]
-    (tmp_path / "d.jsonl").write_text("".join(json.dumps({"messages": [{"content": text, "tool_calls": calls}]}) + "\n" for text in texts[:20]))
-    place = tmp_path / "place"
-    place.mkdir()
-    out = place / "t.json"
-    words = ["tokenizer", "train", "--vocab", "330", "--special", "<a>", "--threads", "1", "--out", out, tmp_path / "d.jsonl"]
-    allocations, _, _ = failing_alloc.count(*words)
-    whole = out.read_bytes()
-    for n in range(1, allocations + 1, max(1, allocations // 200)):
-        out.unlink(missing_ok=True)
-        told = failing_alloc(*words, alloc=n)
-        if told.rc:
-            told.refused("dure: ")
-        assert told.rc or out.read_bytes() == whole, n
-        assert [path.name for path in place.iterdir()] == ([] if told.rc else ["t.json"]), n

@@ -30,7 +30,9 @@ def test_training_one_gives_it_whole_or_not_at_all_whatever_allocation_fails(fai
     rows = [{"text": "가나다 가나 나다 가나다 the theme then"},
             {"messages": [{"role": "user", "content": "가나"}, {"role": "assistant", "content": None, "tool_calls": [call]}], "tools": [{"b": [1]}]}]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    out = tmp_path / "out.json"
+    place = tmp_path / "place"
+    place.mkdir()
+    out = place / "out.json"
     args = ["tokenizer", "train", "--vocab", 290, "--threads", 1, "--special", "<a>", "--out", out, tmp_path / "data.jsonl", "-"]
     allocations, _, live = failing_alloc.count(*args, stdin=b"one line\n")
     clean = out.read_bytes()
@@ -38,11 +40,11 @@ def test_training_one_gives_it_whole_or_not_at_all_whatever_allocation_fails(fai
     for n, told in failing_alloc.sweep(*args, stdin=b"one line\n", stride=max(1, allocations // 250)):
         if told.rc:
             told.refused()
-            assert not out.exists(), n
+            assert not list(place.iterdir()), n
             if told.message.strip() != "dure: out of memory":  # the program's own end, which frees nothing
                 assert failing_alloc.last()[2] <= live, f"allocation {n} failed, and something was not freed"
             refused += 1
         else:
-            assert out.read_bytes() == clean, n
+            assert out.read_bytes() == clean and list(place.iterdir()) == [out], n
         out.unlink(missing_ok=True)
     assert refused > 200
