@@ -32,7 +32,6 @@ FAMILIES = {
     "exaone4": ("Exaone4", COMMON | GROUPED | {
         "model_type": "exaone4", "num_hidden_layers": 4, "layer_types": ["sliding_attention"] * 3 + ["full_attention"], "sliding_window": 8,
         "sliding_window_pattern": 4, "rms_norm_eps": 1e-5, "tie_word_embeddings": False}),
-    "llama": ("Llama", COMMON | GROUPED | {"model_type": "llama", "num_hidden_layers": 3, "rms_norm_eps": 1e-5, "tie_word_embeddings": True}),
     "axk1": ("AXK1", COMMON | {
         "model_type": "axk1", "moe_intermediate_size": 16, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 4,
         "q_lora_rank": 16, "kv_lora_rank": 12, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 8, "n_routed_experts": 4,

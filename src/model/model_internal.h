@@ -105,7 +105,7 @@ struct Family {
     const char *name;
     const char *const *types;         // config.json's model_type, in any case of letters, NULL-terminated
     const char *const *architectures; // GGUF's general.architecture, NULL-terminated; may be NULL
-    bool gguf_as_published; // under the first of them rows and gains stand as in the publisher's file
+    bool gguf_as_published;           // under the first of them rows and gains stand as in the publisher's file
     const char *pre; // GGUF's tokenizer.ggml.pre, where the architecture is shared with others; may be NULL
     void (*recipe)(Recipe *r, Fields *f, const Checkpoint *checkpoint);
     const Name *const *names;       // tables for safetensors, NULL-terminated; the first pattern found wins

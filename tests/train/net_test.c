@@ -49,7 +49,7 @@ static void make_batch(Learner *l, uint32_t chance)
                          .draft_weight = net_draft_weight(&l->batch, l->c.recipe->draft_layers),
                          .batch_share = 1.0,
                          .draft_factor = 0.5,
-                    .balance_factor = 0.1 };
+                         .balance_factor = 0.1 };
 }
 
 static void learner_open(Learner *l, const char *folder, bool recompute)
