@@ -7,6 +7,8 @@ shortest text that still fails.
 import json
 import os
 import random
+import resource
+import signal
 
 import pytest
 from test_tokenizer_differential import CODE, EMOJI, ENGLISH, HANJA, KOREAN, shrunk, texts
@@ -115,6 +117,19 @@ def encoded(t, data, special):
         return None
 
 
+def bearable(reference, data):
+    """Whether their library encodes it at all: over some drawn replacements it takes memory without end. Tried in a child."""
+    child = os.fork()
+    if not child:
+        resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        signal.alarm(20)
+        try:
+            encoded(reference, data, True)
+        finally:
+            os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+
 @pytest.mark.parametrize("number", range(DRAWS))
 def test_a_drawn_tokenizer_gives_the_same_ids_and_texts(dure, tmp_path, number):
     draw = random.Random(f"{os.environ['DURE_SEED']} drawn {number}")
@@ -135,6 +150,8 @@ def test_a_drawn_tokenizer_gives_the_same_ids_and_texts(dure, tmp_path, number):
         pytest.skip(first.message.strip()[-120:])
     for _ in range(TEXTS):
         data = texts(draw, reference)["all"]
+        if not bearable(reference, data):
+            continue
         for special in (True, False):
             flags = ("--ids",) if special else ("--ids", "--no-special")
 
