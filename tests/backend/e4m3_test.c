@@ -121,7 +121,7 @@ static void codes_of(CpuLevel level)
     Rows x = random_rows(b, 2, N, 1.0f);
     memset(x.x, 0, 2 * N * sizeof *x.x);
     x.x[3] = x.x[N + 3] = 1.0f;
-    for (int i = 0; i < CODES * N; i++) data[i] = i % N == 3 ? (uint8_t)(i / N) : 0;
+    for (int i = 0; i < CODES * N; i++) data[i] = (uint8_t)(i % N == 3 ? i / N : 0);
     for (size_t k = 0; k < COUNT(second); k++) {
         MatrixParts parts = { .second = second[k] };
         parts.scales =
