@@ -23,7 +23,7 @@ typedef struct Learner {
     Grads *grads;
     Net *net;
     Optimizer *optimizer;
-    double draft_factor, rate;
+    double draft_factor, balance_factor, rate;
     int32_t ids[ROWS];
     float weight[ROWS];
     Document documents[DOCUMENTS];
@@ -69,6 +69,7 @@ static void learner_open(Learner *l, const char *family)
                                        .decay = number(hyper, "decay"),
                                        .clip = number(hyper, "clip") };
     l->draft_factor = number(hyper, "draft_factor");
+    l->balance_factor = number(hyper, "balance_factor");
     l->rate = number(hyper, "rate");
     must(optimizer_new(&l->optimizer, l->p, &options, l->grads, NULL));
 }
@@ -107,6 +108,7 @@ static double learn(Learner *l, int step)
     const NetBatch batch = batch_of(l, step);
     NetStep how = { .draft_weight = net_draft_weight(&batch, l->c.recipe->draft_layers),
                     .batch_share = 1.0,
+                    .balance_factor = l->balance_factor,
                     .draft_factor = l->c.recipe->draft_layers ? l->draft_factor : 0.0 };
     NetLoss loss = { 0 };
     for (int t = 0; t < ROWS; t++) how.weight += (double)l->weight[t];
@@ -160,20 +162,21 @@ static void equals_pytorch(void **state)
         const double norm = json_number_value(json_array_get(json_object_get(l.vectors, "norm"), (size_t)step));
         double got;
         // Float32 against float64: the first step to rounding, the later ones as far as the steps before carry it on.
-        if (!(fabs(loss - wanted) < (step ? 1e-3 : 2e-6) * wanted))
+        if (!(fabs(loss - wanted) < (step ? 2e-5 : 2e-6) * wanted))
             fail_msg("the loss of step %d is %.9g, expected %.9g", step + 1, loss, wanted);
         if (!step) check_block(&l, "gradients", l.gradient, 5e-5);
         must(optimizer_step(l.optimizer, l.weights, l.gradient, l.rate, step + 1, &got));
-        if (!(fabs(got - norm) < (step ? 5e-2 : 2e-5) * norm))
+        if (!(fabs(got - norm) < (step ? 2e-4 : 2e-5) * norm))
             fail_msg("the gradient of step %d is %.9g long, expected %.9g", step + 1, got, norm);
     }
-    check_block(&l, "final", l.weights, 1e-3);
+    check_block(&l, "final", l.weights, 1e-4);
     learner_close(&l);
 }
 
 int main(void)
 {
-    static char families[][16] = { "exaone_moe", "exaone4", "llama", "hyperclovax", "solar_open", "axk1", "vaetki" };
+    static char families[][16] = { "exaone_moe", "exaone4", "llama",         "hyperclovax",
+                                   "solar_open", "axk1",    "axk1_balanced", "vaetki" };
     struct CMUnitTest tests[COUNT(families)];
     for (size_t i = 0; i < COUNT(families); i++)
         tests[i] =
