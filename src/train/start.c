@@ -250,5 +250,6 @@ void trainer_close(Trainer *t)
     dure_model_close(t->text);
     checkpoint_close(t->source);
     free(t->folder);
+    recipe_free(t->recipe);
     arena_free(&t->arena);
 }
