@@ -152,7 +152,7 @@ void recipe_every_layer(Recipe *r, LayerRecipe layer); // draft layers too
 int recipe_rope(Recipe *r, Fields *f, const Checkpoint *checkpoint); // the config's
 int recipe_rope_plain(Recipe *r, Fields *f, const char *theta);      // without scaling, of this key's base
 int recipe_rope_theta(Recipe *r, Fields *f, double theta);           // the same, of this base
-void recipe_rope_scaling(Recipe *r, Fields *f, int rope);            // as rope_scaling says
+void recipe_rope_scaling(Recipe *r, Fields *f, int index);           // as rope_scaling says
 bool recipe_has_scaling(const Fields *f);
 Err recipe_fill_ropes(Recipe *r, Arena *arena, const Checkpoint *checkpoint, const char *source);
 
