@@ -225,6 +225,10 @@ void pool_run(Pool *pool, PoolTask *task, void *arg, int64_t parts);
 void pool_free(Pool *pool);
 int cpu_count(void); // processors this process may run on, the control group's quota included
 
+// ---- Time ----------------------------------------------------------------------------------------------------------
+
+double seconds_now(void); // monotonic
+
 // ---- Messages ------------------------------------------------------------------------------------------------------
 
 typedef enum LogLevel { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG } LogLevel;

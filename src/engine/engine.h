@@ -42,4 +42,6 @@ Err sampler_next(Sampler *sampler, const SampleAt *at, int32_t *id);
 // What session_start gives the sampler of its replies from now on; NULL: none. Copied.
 void session_mask(DureSession *session, const LogitMask *mask);
 
+int api_return(DureError *error, const Err *e); // fills *error (may be NULL) and gives the code
+
 #endif

@@ -6,7 +6,6 @@
 
 // ---- api.c ---------------------------------------------------------------------------------------------------------
 
-int api_return(DureError *error, const Err *e);       // fills *error (may be NULL) and gives the code
 static inline Str api_str(const char *text, size_t n) // NULL is fine for nothing
 {
     return (Str){ n ? text : "", n };

@@ -16,13 +16,6 @@ typedef struct Step {
     Err first; // of several faults the first is told
 } Step;
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static void step_fault(Step *step, const Err *e)
 {
     if (e->code && !step->first.code) step->first = *e;

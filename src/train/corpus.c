@@ -1,5 +1,5 @@
 // Reading a corpus: documents by number, their shuffled order, batches of them.
-#include "train/train.h"
+#include "train/train_internal.h"
 
 #include <stdlib.h>
 
@@ -78,23 +78,14 @@ bool corpus_has_key(const Corpus *c, const char *key)
 
 // ---- The order -----------------------------------------------------------------------------------------------------
 
-// SplitMix64 (Steele, Lea, Flood 2014): one stream per seed and epoch.
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-}
-
 // Fisher and Yates, each draw by the high half of a 128-bit product.
 static void shuffle_order(Shuffle *s)
 {
-    uint64_t state = s->seed ^ next_random(&(uint64_t){ (uint64_t)s->epoch });
+    uint64_t state = s->seed ^ random_next(&(uint64_t){ (uint64_t)s->epoch });
     const int64_t n = s->corpus->documents;
     for (int64_t i = 0; i < n; i++) s->order[i] = i;
     for (int64_t i = n - 1; i > 0; i--) {
-        const int64_t j = (int64_t)(((__uint128_t)next_random(&state) * (uint64_t)(i + 1)) >> 64);
+        const int64_t j = (int64_t)(((__uint128_t)random_next(&state) * (uint64_t)(i + 1)) >> 64);
         const int64_t held = s->order[i];
         s->order[i] = s->order[j];
         s->order[j] = held;

@@ -1,5 +1,5 @@
 // Making a corpus: lines of text files become documents of tokens, written as they come.
-#include "train/train.h"
+#include "train/train_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,11 +65,6 @@ static Err bad_line(Maker *m, const char *why)
                (long long)m->source->most_bad, m->count->first_bad);
 }
 
-static Err dure_err(const DureError *error)
-{
-    return err((ErrCode)error->code, "%s", error->text);
-}
-
 // ---- Texts ---------------------------------------------------------------------------------------------------------
 
 static Err put_text(Maker *m, Str text)
@@ -77,7 +72,7 @@ static Err put_text(Maker *m, Str text)
     const CorpusSource *s = m->source;
     DureIds tokens = { 0 };
     DureError error = { 0 };
-    if (dure_tokenize(s->model, text.at, text.n, DURE_PLAIN, &tokens, &error)) return dure_err(&error);
+    if (dure_tokenize(s->model, text.at, text.n, DURE_PLAIN, &tokens, &error)) return err_of(&error);
     const int64_t n = (int64_t)tokens.n + (s->begin >= 0) + (s->end >= 0);
     int32_t *ids = malloc((size_t)n * sizeof *ids);
     uint8_t *marks = malloc((size_t)n);
@@ -131,7 +126,7 @@ static Err render(DureIds *out, const Maker *m, const RenderIn *in, size_t count
     if (!messages || (in->tools && !tools) || (in->kwargs && !kwargs))
         e = err_memory("a talk");
     else if (dure_render(m->source->model, messages, strlen(messages), &options, NULL, out, &error))
-        e = dure_err(&error);
+        e = err_of(&error);
     free(messages);
     free(tools);
     free(kwargs);

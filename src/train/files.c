@@ -131,7 +131,6 @@ Err trainer_save_state(const Trainer *t)
     char *path = NULL;
     TensorOut tensors[BLOCKS_MOST + 2];
     int64_t numbers[STATE_NUMBERS] = { t->at.step, t->at.tokens, t->at.epoch, t->at.next };
-    memcpy(&numbers[4], &t->at.loss_average, sizeof numbers[4]);
     numbers[5] = t->options->optimizer;
     Err e = trainer_path(&path, t, state_file);
     if (!e.code) e = safetensors_write(path, tensors, (size_t)state_tensors(tensors, t, numbers), NULL);
@@ -166,8 +165,7 @@ static Err read_state(Trainer *t, const Checkpoint *c)
         e = err(ERR_USAGE, "%s: was trained with another --optimizer; take another --out, or remove it", c->path);
     for (int i = 0; i < n - 2 && !e.code; i++) e = read_tensor((void *)(uintptr_t)tensors[i].data, c, &tensors[i]);
     if (e.code) return e;
-    t->at = (Progressed){ numbers[0], numbers[1], numbers[2], numbers[3], 0.0 };
-    memcpy(&t->at.loss_average, &numbers[4], sizeof t->at.loss_average);
+    t->at = (Progressed){ numbers[0], numbers[1], numbers[2], numbers[3] };
     return OK;
 }
 

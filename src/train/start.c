@@ -10,13 +10,10 @@ enum { PEAK_TRIES = 10 };
 
 // ---- Weights by chance ---------------------------------------------------------------------------------------------
 
-// SplitMix64 and Box-Muller: one stream per tensor, so that none depends on another's size.
+// Box-Muller, of one stream per tensor, so that none depends on another's size.
 static double uniform(uint64_t *state)
 {
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return ((double)((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53;
+    return ((double)(random_next(state) >> 11) + 0.5) * 0x1p-53;
 }
 
 static void normal(float *out, int64_t n, double std, uint64_t state)
@@ -130,7 +127,7 @@ static Err open_model(Trainer *t)
     if (!e.code) e = recipe_from(&t->recipe, &t->arena, t->source->config, NULL, NULL);
     if (!e.code) e = parameters_of(&t->parameters, &t->arena, t->recipe, NULL);
     if (!e.code && dure_model_open(&t->text, o->model, &(DureModelOptions){ .text_only = 1 }, &error))
-        e = err((ErrCode)error.code, "%s", error.text);
+        e = err_of(&error);
     return e;
 }
 

@@ -377,9 +377,5 @@ static Err train(const DureTokenizerTrainOptions *o)
 int dure_tokenizer_train(const DureTokenizerTrainOptions *options, DureError *error)
 {
     const Err e = train(options);
-    if (error) {
-        error->code = (int)e.code;
-        memcpy(error->text, e.text, sizeof error->text);
-    }
-    return (int)e.code;
+    return api_return(error, &e);
 }

@@ -6,6 +6,7 @@
 #include "backend/grads.h"
 #include "base/base.h"
 #include "dure.h"
+#include "engine/engine.h"
 #include "format/format.h"
 #include "model/model.h"
 

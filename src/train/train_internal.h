@@ -4,11 +4,24 @@
 
 #include "train/train.h"
 
+// SplitMix64 (Steele, Lea, Flood 2014).
+static inline uint64_t random_next(uint64_t *state)
+{
+    uint64_t z = *state += 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+static inline Err err_of(const DureError *error)
+{
+    return err((ErrCode)error->code, "%s", error->text);
+}
+
 // Where a training stands, beside its blocks. All of it is in a checkpoint.
 typedef struct Progressed {
     int64_t step, tokens; // done
     int64_t epoch, next;  // of the shuffle
-    double loss_average;  // of the last steps, for the progress line
 } Progressed;
 
 typedef struct Trainer {

@@ -4,14 +4,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 bool trainer_tell(const Trainer *t, const DureTrainEvent *event)
 {
@@ -147,7 +139,7 @@ static Err validate(Trainer *t, double *loss)
 
 static void time_step(const Trainer *t, DureTrainEvent *told, int64_t tokens, double took)
 {
-    const double since = now_seconds() - t->began;
+    const double since = seconds_now() - t->began;
     const int64_t done = t->at.step - t->began_step;
     told->step = t->at.step;
     told->steps = t->schedule.steps;
@@ -213,11 +205,11 @@ static Err open_metrics(FILE **out, const Trainer *t)
 static Err step_and_tell(Trainer *t, FILE *metrics, bool *stop)
 {
     DureTrainEvent told = { .kind = DURE_TRAIN_STEP };
-    const double begin = now_seconds();
+    const double begin = seconds_now();
     const int64_t before = t->at.tokens;
     Err e = one_step(t, &told);
     if (e.code) return e;
-    time_step(t, &told, t->at.tokens - before, now_seconds() - begin);
+    time_step(t, &told, t->at.tokens - before, seconds_now() - begin);
     e = put_metrics(t, metrics, &told);
     if (!trainer_tell(t, &told)) *stop = true;
     const bool last = t->at.step >= t->schedule.steps;
@@ -238,7 +230,7 @@ static Err train(const DureTrainOptions *options)
     bool stop = false;
     Err e = trainer_open(&t, options);
     if (!e.code) e = open_metrics(&metrics, &t);
-    t.began = now_seconds();
+    t.began = seconds_now();
     if (!e.code && t.at.step >= t.schedule.steps) {
         trainer_note(&t, "all %lld steps are done; more steps or epochs go on", (long long)t.schedule.steps);
         e = save(&t);
@@ -260,9 +252,5 @@ int dure_train(const DureTrainOptions *options, DureError *error)
                 ? err(ERR_USAGE, "rows is %lld, but a document of the context's %lld tokens must fit",
                       (long long)filled.rows, (long long)filled.context)
                 : train(&filled);
-    if (error) {
-        error->code = (int)e.code;
-        memcpy(error->text, e.text, sizeof error->text);
-    }
-    return (int)e.code;
+    return api_return(error, &e);
 }

@@ -1,8 +1,6 @@
 // What this machine's processors could do, measured: multiply-adds out of registers, which no product can pass.
 #include "backend/grads.h"
 
-#include <time.h>
-
 #if defined(__x86_64__)
 enum { ROUNDS = 200000 };
 
@@ -37,13 +35,6 @@ static const PeakLoop loops[] = { { "avx2", float_256, 16 },
                                   { "avx512bf16", bf16_512, 64 } };
 #endif
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 double grads_peak(const Grads *g, int tries)
 {
     double best = 0.0;
@@ -52,14 +43,14 @@ double grads_peak(const Grads *g, int tries)
         if (strcmp(loops[i].table, g->name) != 0) continue;
         const double operations = 12.0 * ROUNDS * loops[i].operations * pool_threads(g->pool);
         for (int k = 0; k < tries; k++) {
-            const double start = seconds();
+            const double start = seconds_now();
             pool_run(g->pool, loops[i].task, NULL, pool_threads(g->pool));
-            const double rate = operations / (seconds() - start);
+            const double rate = operations / (seconds_now() - start);
             best = rate > best ? rate : best;
         }
     }
 #else
-    (void)seconds, (void)g, (void)tries;
+    (void)g, (void)tries;
 #endif
     return best;
 }
