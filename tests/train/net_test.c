@@ -8,25 +8,18 @@
 
 #include <cmocka.h>
 
-#include "golden_case.h"
-#include "train/train.h"
+#include "learner.h"
 
 enum { ROWS_MOST = 48 };
 
-typedef struct Learner {
-    Case c;
-    Arena arena;
-    Parameters *p;
-    float *weights, *gradient;
-    Pool *pool;
-    Grads *grads;
-    Net *net;
+typedef struct Batched {
+    Learner s;
     int32_t ids[ROWS_MOST];
     float weight[ROWS_MOST];
     Document documents[2];
     NetBatch batch;
     NetStep step;
-} Learner;
+} Batched;
 
 static void must(Err e)
 {
@@ -34,62 +27,40 @@ static void must(Err e)
 }
 
 // Two documents of tokens by chance, with a row of weight 0 besides the last ones.
-static void make_batch(Learner *l, uint32_t chance)
+static void make_batch(Batched *l, uint32_t chance)
 {
     const int64_t T = ROWS_MOST, first = T / 3;
     l->documents[0] = (Document){ 0, first };
     l->documents[1] = (Document){ first, T - first };
     for (int64_t t = 0; t < T; t++) {
         chance = chance * 1664525u + 1013904223u;
-        l->ids[t] = (int32_t)((chance >> 8) % (uint32_t)l->c.recipe->vocab);
+        l->ids[t] = (int32_t)((chance >> 8) % (uint32_t)l->s.c.recipe->vocab);
         l->weight[t] = t == first - 1 || t == T - 1 || t == 2 ? 0.0f : 1.0f;
     }
     l->batch = (NetBatch){ T, l->ids, l->weight, l->documents, 2 };
     l->step = (NetStep){ .weight = (double)(T - 3),
-                         .draft_weight = net_draft_weight(&l->batch, l->c.recipe->draft_layers),
+                         .draft_weight = net_draft_weight(&l->batch, l->s.c.recipe->draft_layers),
                          .batch_share = 1.0,
                          .draft_factor = 0.5,
                          .balance_factor = 0.1 };
 }
 
-static void learner_open(Learner *l, const char *folder, bool recompute)
+static void batched_open(Batched *l, const char *folder, bool recompute)
 {
     memset(l, 0, sizeof *l);
-    case_open(&l->c, folder);
-    l->arena = arena_new("a learner");
-    must(parameters_of(&l->p, &l->arena, l->c.recipe, l->c.checkpoint));
-    l->weights = calloc(l->p->floats, sizeof(float));
-    l->gradient = calloc(l->p->floats, sizeof(float));
-    assert_non_null(l->weights);
-    assert_non_null(l->gradient);
-    must(parameters_read(l->weights, l->p, l->c.checkpoint, NULL));
-    must(pool_new(&l->pool, 2));
-    must(grads_open(&l->grads, cpu_level_best(), false, l->pool));
+    learner_open(&l->s, folder, &(NetOptions){ ROWS_MOST, recompute });
     make_batch(l, 7);
-    const NetParts parts = { l->p, l->weights, l->gradient, l->c.checkpoint->config };
-    must(net_new(&l->net, &parts, l->grads, &(NetOptions){ ROWS_MOST, recompute }, NULL));
-}
-
-static void learner_close(Learner *l)
-{
-    net_free(l->net);
-    grads_close(l->grads);
-    pool_free(l->pool);
-    free(l->weights);
-    free(l->gradient);
-    arena_free(&l->arena);
-    case_close(&l->c);
 }
 
 // ---- The decoder's loss --------------------------------------------------------------------------------------------
 
-static double decoder_loss(Learner *l)
+static double decoder_loss(Batched *l)
 {
-    const int64_t V = l->c.recipe->vocab;
+    const int64_t V = l->s.c.recipe->vocab;
     double sum = 0.0;
     float *logits = calloc((size_t)(ROWS_MOST * V), sizeof *logits);
     Runner runner;
-    runner_open(&runner, &l->c, RUNNER_PLAIN);
+    runner_open(&runner, &l->s.c, RUNNER_PLAIN);
     for (int i = 0; i < 2; i++) {
         const Document *d = &l->documents[i];
         KvSequence *s = runner_sequence(&runner);
@@ -111,14 +82,14 @@ static double decoder_loss(Learner *l)
 static void same_loss(const char *folder, void *user)
 {
     (void)user;
-    Learner l;
+    Batched l;
     NetLoss loss = { 0 };
-    learner_open(&l, folder, false);
-    must(net_judge(l.net, &l.batch, &l.step, &loss));
+    batched_open(&l, folder, false);
+    must(net_judge(l.s.net, &l.batch, &l.step, &loss));
     const double wanted = decoder_loss(&l);
     if (!(fabs(loss.tokens - wanted) < 2e-5 * fabs(wanted))) // float32 sums in other orders
         fail_msg("%s: the net's loss is %.8f, the decoder's %.8f", folder, loss.tokens, wanted);
-    learner_close(&l);
+    learner_close(&l.s);
 }
 
 static void loss_is_the_decoders(void **state)
@@ -129,15 +100,15 @@ static void loss_is_the_decoders(void **state)
 
 // ---- Slopes --------------------------------------------------------------------------------------------------------
 
-static double loss_of(Learner *l)
+static double loss_of(Batched *l)
 {
     NetLoss loss = { 0 };
-    must(net_judge(l->net, &l->batch, &l->step, &loss));
+    must(net_judge(l->s.net, &l->batch, &l->step, &loss));
     return loss.total;
 }
 
 // The loss's slope along a tensor's gradient, by the loss some way up and down it.
-static double slope_along(Learner *l, float *w, const float *before, const float *d, int64_t n, double step)
+static double slope_along(Batched *l, float *w, const float *before, const float *d, int64_t n, double step)
 {
     double loss[2];
     for (int side = 0; side < 2; side++) {
@@ -149,11 +120,11 @@ static double slope_along(Learner *l, float *w, const float *before, const float
 }
 
 // The slope along the gradient is the square of its length.
-static bool slope_is_right(Learner *l, const Parameter *p, double *slope, double *length)
+static bool slope_is_right(Batched *l, const Parameter *p, double *slope, double *length)
 {
     const int64_t n = p->rows * p->cols;
-    float *w = l->weights + p->at, *before = malloc((size_t)n * sizeof *before);
-    const float *d = l->gradient + p->at;
+    float *w = l->s.weights + p->at, *before = malloc((size_t)n * sizeof *before);
+    const float *d = l->s.gradient + p->at;
     double square = 0.0;
     assert_non_null(before);
     for (int64_t i = 0; i < n; i++) square += (double)d[i] * (double)d[i];
@@ -182,26 +153,26 @@ static void slopes(const char *folder, void *user)
 {
     (void)user;
     if (is_another_storage(folder)) return;
-    Learner l;
-    learner_open(&l, folder, false);
-    bool *right = calloc(l.p->count, sizeof *right);
+    Batched l;
+    batched_open(&l, folder, false);
+    bool *right = calloc(l.s.p->count, sizeof *right);
     assert_non_null(right);
     for (uint32_t batch = 0; batch < 3; batch++) {
         NetLoss loss = { 0 };
         make_batch(&l, 7 + batch);
-        memset(l.gradient, 0, l.p->floats * sizeof(float));
-        must(net_learn(l.net, &l.batch, &l.step, &loss));
-        for (size_t i = 0; i < l.p->count; i++) {
+        memset(l.s.gradient, 0, l.s.p->floats * sizeof(float));
+        must(net_learn(l.s.net, &l.batch, &l.step, &loss));
+        for (size_t i = 0; i < l.s.p->count; i++) {
             double slope = 0.0, length = 0.0;
-            if (right[i] || l.p->at[i].kind == PARAMETER_CORRECTION || l.p->at[i].expert > 1) continue;
-            right[i] = slope_is_right(&l, &l.p->at[i], &slope, &length);
+            if (right[i] || l.s.p->at[i].kind == PARAMETER_CORRECTION || l.s.p->at[i].expert > 1) continue;
+            right[i] = slope_is_right(&l, &l.s.p->at[i], &slope, &length);
             if (!right[i] && batch == 2)
-                fail_msg("%s: %s: the gradient is %.6f long, the loss's slope along it %.6f", folder, l.p->at[i].name,
+                fail_msg("%s: %s: the gradient is %.6f long, the loss's slope along it %.6f", folder, l.s.p->at[i].name,
                          length, slope);
         }
     }
     free(right);
-    learner_close(&l);
+    learner_close(&l.s);
 }
 
 static void gradients_are_the_slopes_of_the_loss(void **state)
@@ -215,18 +186,18 @@ static void gradients_are_the_slopes_of_the_loss(void **state)
 static void recomputed(const char *folder, void *user)
 {
     (void)user;
-    Learner kept, again;
+    Batched kept, again;
     NetLoss loss = { 0 }, same = { 0 };
-    learner_open(&kept, folder, false);
-    learner_open(&again, folder, true);
-    must(net_learn(kept.net, &kept.batch, &kept.step, &loss));
-    must(net_learn(again.net, &again.batch, &again.step, &same));
+    batched_open(&kept, folder, false);
+    batched_open(&again, folder, true);
+    must(net_learn(kept.s.net, &kept.batch, &kept.step, &loss));
+    must(net_learn(again.s.net, &again.batch, &again.step, &same));
     assert_true(loss.total == same.total);
-    assert_memory_equal(kept.gradient, again.gradient, kept.p->floats * sizeof(float));
-    assert_true(net_bytes(kept.c.recipe, &(NetOptions){ ROWS_MOST, true }) <
-                net_bytes(kept.c.recipe, &(NetOptions){ ROWS_MOST, false }));
-    learner_close(&kept);
-    learner_close(&again);
+    assert_memory_equal(kept.s.gradient, again.s.gradient, kept.s.p->floats * sizeof(float));
+    assert_true(net_bytes(kept.s.c.recipe, &(NetOptions){ ROWS_MOST, true }) <
+                net_bytes(kept.s.c.recipe, &(NetOptions){ ROWS_MOST, false }));
+    learner_close(&kept.s);
+    learner_close(&again.s);
 }
 
 static void recomputing_changes_no_bit(void **state)

@@ -8,26 +8,19 @@
 
 #include <cmocka.h>
 
-#include "golden_case.h"
-#include "train/train.h"
+#include "learner.h"
 
 enum { STEPS = 10, DOCUMENTS = 2, LENGTH = 24, ROWS = DOCUMENTS * LENGTH, SUMS = 5 };
 
-typedef struct Learner {
+typedef struct Vectors {
+    Learner s;
     json_t *vectors;
-    Case c;
-    Arena arena;
-    Parameters *p;
-    float *weights, *gradient;
-    Pool *pool;
-    Grads *grads;
-    Net *net;
     Optimizer *optimizer;
     double draft_factor, balance_factor, rate;
     int32_t ids[ROWS];
     float weight[ROWS];
     Document documents[DOCUMENTS];
-} Learner;
+} Vectors;
 
 static void must(Err e)
 {
@@ -41,7 +34,7 @@ static double number(const json_t *object, const char *key)
     return json_number_value(value);
 }
 
-static void learner_open(Learner *l, const char *family)
+static void vectors_open(Vectors *l, const char *family)
 {
     char path[512];
     memset(l, 0, sizeof *l);
@@ -49,18 +42,7 @@ static void learner_open(Learner *l, const char *family)
     l->vectors = json_load_file(path, 0, NULL);
     assert_non_null(l->vectors);
     snprintf(path, sizeof path, "%s/golden/%s", DURE_TEST_DATA, json_string_value(json_object_get(l->vectors, "case")));
-    case_open(&l->c, path);
-    l->arena = arena_new("a learner");
-    must(parameters_of(&l->p, &l->arena, l->c.recipe, l->c.checkpoint));
-    l->weights = calloc(l->p->floats, sizeof(float));
-    l->gradient = calloc(l->p->floats, sizeof(float));
-    assert_non_null(l->weights);
-    assert_non_null(l->gradient);
-    must(parameters_read(l->weights, l->p, l->c.checkpoint, NULL));
-    must(pool_new(&l->pool, 2));
-    must(grads_open(&l->grads, cpu_level_best(), false, l->pool));
-    const NetParts parts = { l->p, l->weights, l->gradient, l->c.checkpoint->config };
-    must(net_new(&l->net, &parts, l->grads, &(NetOptions){ .most_rows = ROWS }, NULL));
+    learner_open(&l->s, path, &(NetOptions){ .most_rows = ROWS });
     const json_t *hyper = json_object_get(l->vectors, "hyper");
     const OptimizerOptions options = { .kind = OPTIMIZER_ADAMW,
                                        .beta1 = number(hyper, "beta1"),
@@ -71,23 +53,17 @@ static void learner_open(Learner *l, const char *family)
     l->draft_factor = number(hyper, "draft_factor");
     l->balance_factor = number(hyper, "balance_factor");
     l->rate = number(hyper, "rate");
-    must(optimizer_new(&l->optimizer, l->p, &options, l->grads, NULL));
+    must(optimizer_new(&l->optimizer, l->s.p, &options, l->s.grads, NULL));
 }
 
-static void learner_close(Learner *l)
+static void vectors_close(Vectors *l)
 {
     optimizer_free(l->optimizer);
-    net_free(l->net);
-    grads_close(l->grads);
-    pool_free(l->pool);
-    free(l->weights);
-    free(l->gradient);
-    arena_free(&l->arena);
-    case_close(&l->c);
+    learner_close(&l->s);
     json_decref(l->vectors);
 }
 
-static NetBatch batch_of(Learner *l, int step)
+static NetBatch batch_of(Vectors *l, int step)
 {
     const json_t *ids = json_array_get(json_object_get(l->vectors, "ids"), (size_t)step);
     const json_t *weights = json_array_get(json_object_get(l->vectors, "weights"), (size_t)step);
@@ -103,16 +79,16 @@ static NetBatch batch_of(Learner *l, int step)
     return (NetBatch){ ROWS, l->ids, l->weight, l->documents, DOCUMENTS };
 }
 
-static double learn(Learner *l, int step)
+static double learn(Vectors *l, int step)
 {
     const NetBatch batch = batch_of(l, step);
-    NetStep how = { .draft_weight = net_draft_weight(&batch, l->c.recipe->draft_layers),
+    NetStep how = { .draft_weight = net_draft_weight(&batch, l->s.c.recipe->draft_layers),
                     .batch_share = 1.0,
                     .balance_factor = l->balance_factor,
-                    .draft_factor = l->c.recipe->draft_layers ? l->draft_factor : 0.0 };
+                    .draft_factor = l->s.c.recipe->draft_layers ? l->draft_factor : 0.0 };
     NetLoss loss = { 0 };
     for (int t = 0; t < ROWS; t++) how.weight += (double)l->weight[t];
-    must(net_learn(l->net, &batch, &how, &loss));
+    must(net_learn(l->s.net, &batch, &how, &loss));
     return loss.total;
 }
 
@@ -129,12 +105,12 @@ static void sums_of(double out[SUMS], const float *x, int64_t n)
 }
 
 // `bound` is of the tensor's length.
-static void check_block(const Learner *l, const char *what, const float *block, double bound)
+static void check_block(const Vectors *l, const char *what, const float *block, double bound)
 {
     const json_t *wanted = json_object_get(l->vectors, what);
     size_t checked = 0;
-    for (size_t i = 0; i < l->p->count; i++) {
-        const Parameter *p = &l->p->at[i];
+    for (size_t i = 0; i < l->s.p->count; i++) {
+        const Parameter *p = &l->s.p->at[i];
         const json_t *numbers = json_object_get(wanted, p->name);
         double sums[SUMS];
         if (p->kind == PARAMETER_CORRECTION) continue;
@@ -154,8 +130,8 @@ static void check_block(const Learner *l, const char *what, const float *block, 
 static void equals_pytorch(void **state)
 {
     const char *family = *state;
-    Learner l;
-    learner_open(&l, family);
+    Vectors l;
+    vectors_open(&l, family);
     for (int step = 0; step < STEPS; step++) {
         const double loss = learn(&l, step);
         const double wanted = json_number_value(json_array_get(json_object_get(l.vectors, "loss"), (size_t)step));
@@ -164,13 +140,13 @@ static void equals_pytorch(void **state)
         // Float32 against float64: the first step to rounding, the later ones as far as the steps before carry it on.
         if (!(fabs(loss - wanted) < (step ? 2e-5 : 2e-6) * wanted))
             fail_msg("the loss of step %d is %.9g, expected %.9g", step + 1, loss, wanted);
-        if (!step) check_block(&l, "gradients", l.gradient, 5e-5);
-        must(optimizer_step(l.optimizer, l.weights, l.gradient, l.rate, step + 1, &got));
+        if (!step) check_block(&l, "gradients", l.s.gradient, 5e-5);
+        must(optimizer_step(l.optimizer, l.s.weights, l.s.gradient, l.rate, step + 1, &got));
         if (!(fabs(got - norm) < (step ? 2e-4 : 2e-5) * norm))
             fail_msg("the gradient of step %d is %.9g long, expected %.9g", step + 1, got, norm);
     }
-    check_block(&l, "final", l.weights, 1e-4);
-    learner_close(&l);
+    check_block(&l, "final", l.s.weights, 1e-4);
+    vectors_close(&l);
 }
 
 int main(void)
