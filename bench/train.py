@@ -124,7 +124,7 @@ def compare(name, config, args):
                  tokens_per_second=round(rate), peak_share=round(statistics.median(line["peak_share"] for line in lines), 3))
             if not has_torch():
                 continue
-            for experts in ("eager", "batched_mm", "grouped_mm"):
+            for experts in ("eager", "grouped_mm"):  # "batched_mm" gathers the weights of every token: many times slower
                 other = torch_rate(config, args.steps, args.threads, number == "bf16", experts)
                 if other:
                     best[number] = max(best.get(number, 0), other)

@@ -208,7 +208,7 @@ def test_sums_are_right(tests):
 @pytest.mark.once
 def test_every_step_of_arithmetic_is_right(train):
     signs = {"+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b}
-    checked = 0
+    checked = divided = 0
     for line in train:
         for m in line["messages"]:
             for terms, value in re.findall(r"(?<![\d:])((?:\d+[-+*])+\d+)=(-?\d+)", m.get("reasoning_content", "")):
@@ -218,9 +218,10 @@ def test_every_step_of_arithmetic_is_right(train):
                     total = signs[term[0]](total, int(term[1:]))
                 assert total == int(value), m
                 checked += 1
-            for a, b, q, r in re.findall(r"(\d+)/(\d+)=(\d+) r(\d+)", m.get("reasoning_content", "")):
+            for a, b, q, r in re.findall(r"(\d+)/(\d+)=(\d+), \1-\d+=(\d+)", m.get("reasoning_content", "")):
                 assert divmod(int(a), int(b)) == (int(q), int(r))
-    assert checked > 2000
+                divided += 1
+    assert checked > 2000 and divided > 100
 
 
 @pytest.mark.once

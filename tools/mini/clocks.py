@@ -1,6 +1,6 @@
 """Clock and calendar sums, and conversion of units."""
 from common import asked, korean, with_particle
-from sums import minus_steps, times_steps
+from sums import division_steps, minus_steps, times_steps
 
 DAYS_KO = ["월요일", "화요일", "수요일", "목요일", "금요일", "토요일", "일요일"]
 DAYS_EN = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
@@ -64,8 +64,12 @@ def clock_between(rng):
     length = rng.randint(1, min(12 * 12 * 5, 24 * 60 - 5 - begin) // 5) * 5
     end = begin + length
     borrow = end % 60 < begin % 60
-    steps = f"{end % 60}+60-{begin % 60}={end % 60 + 60 - begin % 60}; {end // 60}-1-{begin // 60}={end // 60 - 1 - begin // 60}" if borrow \
-        else f"{end % 60}-{begin % 60}={end % 60 - begin % 60}; {end // 60}-{begin // 60}={end // 60 - begin // 60}"
+    if borrow:
+        steps = (f"{end % 60} < {begin % 60}; {end % 60}+60-{begin % 60}={end % 60 + 60 - begin % 60}; "
+                 f"{end // 60}-1-{begin // 60}={end // 60 - 1 - begin // 60}")
+    else:
+        steps = (f"{end % 60} >= {begin % 60}; {end % 60}-{begin % 60}={end % 60 - begin % 60}; "
+                 f"{end // 60}-{begin // 60}={end // 60 - begin // 60}")
     if korean(rng, 0.7):
         question = rng.choice([f"{clock_ko(begin)}부터 {clock_ko(end)}까지 얼마나 걸리나요?", f"{clock_ko(begin)}에서 {clock_ko(end)}까지 몇 시간 몇 분이야?",
                                f"{clock(begin)}에 출발해서 {clock(end)}에 도착했습니다. 걸린 시간은?"])
@@ -99,12 +103,16 @@ def weekday(rng):
 def date_later(rng):
     month, away = rng.randrange(12), rng.randint(1, 40)
     day = rng.randint(1, MONTH_DAYS[month])
+    in_korean = korean(rng, 0.75)
+    names = [f"{i + 1}월" for i in range(12)] if in_korean else MONTHS_EN
     steps, to_month, to_day = [f"{day}+{away}={day + away}"], month, day + away
     while to_day > MONTH_DAYS[to_month]:
-        steps.append(f"{to_day}-{MONTH_DAYS[to_month]}={to_day - MONTH_DAYS[to_month]}")
-        to_day -= MONTH_DAYS[to_month]
+        days = MONTH_DAYS[to_month]
+        steps.append(f"{names[to_month]} {days} < {to_day}; {to_day}-{days}={to_day - days}")
+        to_day -= days
         to_month = (to_month + 1) % 12
-    if korean(rng, 0.75):
+    steps.append(f"{names[to_month]} {MONTH_DAYS[to_month]} >= {to_day}")
+    if in_korean:
         question = rng.choice([f"{month + 1}월 {day}일에서 {away}일 뒤는 며칠인가요? (평년)", f"평년의 {month + 1}월 {day}일에서 {away}일 후는 몇 월 며칠이야?",
                                f"오늘은 {month + 1}월 {day}일입니다. {away}일 뒤는 몇 월 며칠인가요? 평년으로 계산하세요."])
         answer = f"{to_month + 1}월 {to_day}일입니다."
@@ -135,9 +143,13 @@ SHORT = {"킬로미터": "km", "미터": "m", "센티미터": "cm", "밀리미�
 
 
 def unit_steps(n, factor, down):
+    """n of the larger unit, and factor times as many of the smaller one. down: to the smaller one."""
+    total = n * factor
+    if factor in (10, 100, 1000):
+        return f"{n}*{factor} -> {total}" if down else f"{total}/{factor} -> {n}"
     if down:
-        return f"{n}*{factor} -> {n * factor}" if factor in (10, 100, 1000) else times_steps(n, factor)
-    return f"{n * factor}/{factor} -> {n}"
+        return times_steps(n, factor)
+    return f"{total}/10={total // 10}; {division_steps(total // 10, 6)}" if factor == 60 else division_steps(total, factor)
 
 
 def counted(n, name):

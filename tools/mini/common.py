@@ -1,6 +1,7 @@
 """What the generators share: a talk's parts, Korean particles, splits by hash."""
 import hashlib
 import json
+import re
 
 TEST_SHARE, VALID_SHARE = 0.03, 0.01
 HELD_OUT = "strawberry"  # asked of every model: never in training
@@ -89,6 +90,21 @@ def is_closed(text, rieul=True):
 def with_particle(text, particle):
     """"사과" + "은" -> "사과는". particle: the form behind a consonant."""
     return text + (particle if is_closed(text, rieul=particle != "으로") else PARTICLES[particle])
+
+
+# How one asks for something, behind a verb: "알려 주세요.", "알려줘".
+REQUEST = re.compile(r"(?<=[가-힣]) ?(?:주세요|줘|주시겠어요|줄래)[.?]?$")
+REQUEST_ENDS = [" 주세요.", " 주세요.", " 주세요", "줘", "줘", "줘.", " 줘", " 줘", " 줘.", " 줄래?", "줄래?", " 주시겠어요?", " 주실래요?", " 주십시오.",
+                " 주라", "줘요", " 주실 수 있나요?", " 줄 수 있어?", " 줄 수 있나요?"]
+
+
+def plain_request(text):
+    """The text with the first of those ends, if it has one."""
+    return REQUEST.sub(REQUEST_ENDS[0], text)
+
+
+def varied_request(rng, text):
+    return REQUEST.sub(lambda _: rng.choice(REQUEST_ENDS), text)
 
 
 # ---- Chance --------------------------------------------------------------------------------------------------------

@@ -258,6 +258,51 @@ def letter_at(rng):
 
 # ---- Sorting -------------------------------------------------------------------------------------------------------
 
+ONSET_JAMO = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
+VOWEL_JAMO = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
+FINAL_JAMO = "-ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"  # "-" where a syllable is open
+
+
+def parts_of(word):
+    """What decides its place: the letters, or of Korean the letters of each syllable."""
+    parts = []
+    for c in word:
+        at = ord(c) - ord("가")
+        parts += [ONSET_JAMO[at // 588], VOWEL_JAMO[at // 28 % 21], FINAL_JAMO[at % 28]] if "가" <= c <= "힣" else [c]
+    return parts
+
+
+def sort_keys(words):
+    """{word: so many of its first letters as tell it from the others}."""
+    parts = {word: parts_of(word) for word in words}
+
+    def shared(word):
+        return max(next((i for i, (a, b) in enumerate(zip(parts[word], parts[other])) if a != b), min(len(parts[word]), len(parts[other])))
+                   for other in words if other != word)
+    return {word: " ".join(parts[word][:shared(word) + 1]) for word in words}
+
+
+def word_order_steps(words, ordered):
+    keys = sort_keys(words)
+    listed, sorted_ones = (", ".join(f"{keys[word]} {word}" for word in some) for some in (words, ordered))
+    return f"{listed} -> {sorted_ones}"
+
+
+def number_order_steps(numbers, down):
+    """By their number of digits; among as many digits, the next one of those that are left, again and again."""
+    groups = []
+    for digits in sorted({len(str(n)) for n in numbers}, reverse=down):
+        left, picked = [n for n in numbers if len(str(n)) == digits], []
+        head = f"{digits}: {' '.join(map(str, left))}"
+        while len(left) > 1:
+            pick = max(left) if down else min(left)
+            picked.append(str(pick))
+            left.remove(pick)
+            picked[-1] += f" | {' '.join(map(str, left))}"
+        groups.append(f"{head} -> {' -> '.join(picked)}" if picked else head)
+    return "; ".join(groups)
+
+
 def sort_words(rng):
     in_korean = korean(rng, 0.6)
     n = rng.randint(3, 5)
@@ -273,7 +318,7 @@ def sort_words(rng):
     else:
         order = "in reverse alphabetical order" if down else rng.choice(["alphabetically", "in alphabetical order"])
         question = rng.choice([f"Sort these words {order}: {listed}", f"Put these words {order}: {listed}", f"Sort {order}: {listed}"])
-    return asked("sort " + " ".join(sorted(words)), question, answer, None, {"text": answer})
+    return asked("sort " + " ".join(sorted(words)), question, answer, word_order_steps(words, answer.split(", ")), {"text": answer})
 
 
 def sort_numbers(rng):
@@ -288,4 +333,4 @@ def sort_numbers(rng):
         order = rng.choice(["from largest to smallest", "in descending order"] if down
                            else ["from smallest to largest", "in ascending order"])
         question = rng.choice([f"Sort {listed} {order}.", f"Sort these numbers {order}: {listed}", f"Put {listed} {order}."])
-    return asked("sort " + " ".join(map(str, sorted(numbers))), question, answer, None, {"text": answer})
+    return asked("sort " + " ".join(map(str, sorted(numbers))), question, answer, number_order_steps(numbers, down), {"text": answer})

@@ -21,16 +21,19 @@ import letters
 import sums
 import talk
 from clean import is_insult
-from common import compact, split_of
+from common import compact, split_of, varied_request
 from reviews import Reviews, read_reviews
 
-PRETRAIN_TEXTS = 120_000
+PRETRAIN_TEXTS = 250_000
 TEST_MOST, VALID_MOST = 400, 150
 SENTIMENT_TEST_MOST = 2000  # where a percent counts
 BYTES_PER_TOKEN = 3  # about, of the text that these talks become, with 8,192 tokens
+ASIDES = ("count", "spell", "reverse", "fact", "self", "greeting", "everyday", "sentiment", "weekday", "extract")
 PLAIN_TASKS = ("count", "spell", "add", "subtract", "multiply", "divide", "problem", "reverse", "units", "fact", "self", "greeting", "everyday",
                "extract", "sentiment", "weekday", "sort")
 UNTHINKING = 0.04  # of the talks are with enable_thinking false
+ASKED_VARIOUSLY = ("count", "count_all", "syllables", "spell", "letter_at", "reverse", "sort", "sort_numbers", "add", "subtract", "multiply", "divide",
+                   "units", "extract")  # whose requests may end otherwise, since their splits are by what is asked about
 UNTESTED = ("greeting", "everyday", "mixed", "mixed_tools")
 PATIENCE = 60  # draws for each example that is wanted
 
@@ -44,30 +47,31 @@ def tasks(reviews, everyday):
         "syllables": (10_000, letters.count_syllables),
         "spell": (30_000, letters.spell),
         "letter_at": (5_000, letters.letter_at),
-        "reverse": (10_000, letters.reverse),
-        "sort": (8_000, letters.sort_words),
-        "sort_numbers": (5_000, letters.sort_numbers),
+        "reverse": (14_000, letters.reverse),
+        "sort": (12_000, letters.sort_words),
+        "sort_numbers": (10_000, letters.sort_numbers),
         "add": (16_000, sums.add),
         "subtract": (14_000, sums.subtract),
         "multiply": (14_000, sums.multiply),
-        "divide": (9_000, sums.divide),
+        "divide": (12_000, sums.divide),
         "problem": (10_000, sums.problem),
         "clock_later": (5_000, clocks.clock_later),
-        "clock_between": (4_000, clocks.clock_between),
+        "clock_between": (5_000, clocks.clock_between),
         "weekday": (3_500, clocks.weekday),
-        "date_later": (4_000, clocks.date_later),
+        "date_later": (6_000, clocks.date_later),
         "age": (2_500, clocks.age),
-        "units": (5_000, clocks.units),
+        "units": (9_000, clocks.units),
         "extract": (16_000, fields.extract),
         "tool": (22_000, calls.call_tool),
         "tool_result": (3_000, calls.answer_result),
-        "no_tool": (3_500, calls.no_tool),
+        "no_tool": (4_500, calls.no_tool),
         "sentiment": (220_000, reviews.sentiment),
         "fact": (9_000, facts.fact),
         "self": (5_000, talk.self_talk),
         "greeting": (3_000, talk.greeting),
         "everyday": (16_000, everyday.talk),
     }
+    table["aside"] = (3_000, lambda rng: calls.aside(rng, [table[name][1] for name in ASIDES]))
     plain = [table[name][1] for name in PLAIN_TASKS]
     table["mixed"] = (9_000, lambda rng: talk.mixed(rng, plain, None))
     table["mixed_tools"] = (4_000, lambda rng: talk.mixed(rng, plain, calls.call_tool))
@@ -114,6 +118,8 @@ def draw(rng, name, wanted, maker, size):
         example = maker(rng)
         if example is None or says_insult(example) or example.expect is None and split_of(example.essence) == "test":
             continue
+        if name in ASKED_VARIOUSLY:
+            example.messages[0]["content"] = varied_request(rng, example.messages[0]["content"])
         if rng.random() < 0.02:
             example = talk.with_system(rng, example)
         if rng.random() < UNTHINKING and split_of(example.essence) != "test":

@@ -39,7 +39,7 @@ class Reviews:
         rng.shuffle(good)
         n = min(len(bad), len(good))
         self.felt = [review for pair in zip(bad, good) for review in pair]
-        spare = [text for text, _ in good[n:]] + [text for mark, text in rows if 5 <= mark <= 8]
+        spare = [text for text, _ in self.felt + good[n:]] + [text for mark, text in rows if 5 <= mark <= 8]
         self.plain = [text for text in spare if is_clean(text) and is_prose(text) and split_of("review " + text) == "train"]
         rng.shuffle(self.plain)
         self.next = 0

@@ -24,27 +24,36 @@ def sum_steps(a, b):
 
 
 def minus_steps(a, b):
+    """Which is larger comes first: it decides the sign."""
     if a < b:
         return f"{a} < {b}; {column_steps(b, a, '-')} -> {a - b}"
-    return f"{column_steps(a, b, '-')} -> {a - b}"
+    return f"{a} {'>' if a > b else '='} {b}; {column_steps(a, b, '-')} -> {a - b}"
+
+
+def digit_steps(a, digit):
+    """a times one digit, from the ones up, so that little is carried."""
+    if a < 10 or digit < 2:
+        return [f"{a}*{digit}={a * digit}"]
+    steps, total = [], 0
+    for place, c in enumerate(reversed(str(a))):
+        part = int(c) * 10 ** place * digit
+        steps.append(f"{int(c) * 10 ** place}*{digit}={part}")
+        if place:
+            steps.append(f"{total}+{part}={total + part}")
+        total += part
+    return steps
 
 
 def times_steps(a, b):
-    """The digits of the larger one times the smaller one, added up."""
+    """The larger one times each digit of the smaller one, added up."""
     large, small = max(a, b), min(a, b)
-    if large < 10:
-        return f"{large}*{small} -> {a * b}"
-    if small >= 10:
-        tens, ones = small // 10 * 10, small % 10
-        parts = f"{large}*{tens}={large * tens}; {large}*{ones}={large * ones}"
-        return f"{parts}; {large * tens}+{large * ones} -> {a * b}"
-    digits = [int(c) * 10 ** (len(str(large)) - 1 - i) for i, c in enumerate(str(large))]
-    parts = [d * small for d in digits]
-    total, added = parts[0], []
-    for part in parts[1:]:
-        added.append(f"{total}+{part}={total + part}")
-        total += part
-    return "; ".join([f"{d}*{small}={p}" for d, p in zip(digits, parts)] + added) + f" -> {a * b}"
+    if small < 10:
+        return f"{'; '.join(digit_steps(large, small))} -> {a * b}"
+    tens, ones = divmod(small, 10)
+    steps = digit_steps(large, tens) + [f"{large}*{tens}0={large * tens * 10}"]
+    if ones:
+        steps += digit_steps(large, ones) + [f"{large * tens * 10}+{large * ones}={a * b}"]
+    return f"{'; '.join(steps)} -> {a * b}"
 
 
 def division_steps(a, b):
@@ -53,7 +62,7 @@ def division_steps(a, b):
     for c in str(a):
         left = left * 10 + int(c)
         times = left // b
-        steps.append(f"{left}/{b}={times} r{left - times * b}")
+        steps.append(f"{left}/{b}={times}, {left}-{times * b}={left - times * b}")
         left -= times * b
     return f"{'; '.join(steps)} -> {a // b} r{a % b}"
 
