@@ -8,6 +8,7 @@ tests/golden/README.md says what the files hold. The same versions make the same
 """
 import argparse
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -34,7 +35,25 @@ class Case:
     others: dict = dataclasses.field(default_factory=dict)  # tensors that the class does not know: name, shape
     unsaid: dict = dataclasses.field(default_factory=dict)  # of the text part, where the class takes another default than the publisher
     draft: type = None  # the class of the layer under mtp
+    prepare: object = None  # what makes the class's model the one of the config
     store: torch.dtype = torch.bfloat16
+
+
+# ---- What transformers does not obey -------------------------------------------------------------------------------------------
+
+
+def softmax_router(router, x):
+    """Scores by a softmax, of which the best are chosen; there is no correction (arXiv 2101.03961)."""
+    logits = torch.nn.functional.linear(x.view(-1, x.shape[-1]), router.weight)
+    weights, ids = logits.softmax(-1).topk(router.top_k, -1)
+    return logits, weights / weights.sum(-1, keepdim=True) * router.routed_scaling_factor, ids
+
+
+def with_softmax_routers(model):
+    for module in model.modules():
+        if type(module).__name__ == "ExaoneMoeTopkRouter":
+            module.forward = functools.partial(softmax_router, module)
+            del module.e_score_correction_bias
 
 
 # ---- The cases -----------------------------------------------------------------------------------------------------------------
@@ -82,6 +101,13 @@ CASES = {
         "biases on q, k, v and o", transformers.LlamaForCausalLM, store=torch.float32,
         config={**SIZES, "architectures": ["LlamaForCausalLM"], "model_type": "llama", "num_hidden_layers": 3, "head_dim": 8,
                 "rope_theta": 10000.0, "tie_word_embeddings": False, "attention_bias": True}),
+    "exaone_moe/softmax": Case(
+        "a router whose scores are a softmax: no release has one", transformers.ExaoneMoeForCausalLM, store=torch.float32,
+        config={**SIZES, "architectures": ["ExaoneMoeForCausalLM"], "model_type": "exaone_moe", "num_hidden_layers": 4, "moe_intermediate_size": 16,
+                "num_experts": 6, "num_experts_per_tok": 2, "num_shared_experts": 1, "mlp_layer_types": ["dense", "sparse", "sparse", "sparse"],
+                "scoring_func": "softmax", "n_group": 1, "topk_group": 1, "norm_topk_prob": True, "routed_scaling_factor": 1.5, "sliding_window": 8,
+                "layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "full_attention"], "tie_word_embeddings": False,
+                "rope_parameters": {"rope_type": "default", "rope_theta": 10000}}, prepare=with_softmax_routers),
     "exaone4/unified_45": Case(
         "EXAONE 4.5 beside its encoder: text_config of the first upload's type, rope_theta within rope_scaling, a draft layer with norms "
         "on its blocks' outputs", transformers.Exaone4_5_ForConditionalGeneration, EXAONE45,
@@ -120,7 +146,7 @@ def config_of(case):
     keys.setdefault("tie_word_embeddings", False)  # transformers would tie a head that the file has
     keys.get("text_config", keys).update(case.unsaid)
     config = case.model.config_class.from_dict(keys)
-    config._attn_implementation = "eager"
+    config._attn_implementation = config._experts_implementation = "eager"
     return config
 
 
@@ -147,8 +173,10 @@ def write_checkpoint(folder, case, tensors):
 def check_reading(folder, case, model):
     """transformers' own loader must find the whole language model in the file, and compute the same."""
     config = config_of(case)
-    read, info = case.model.from_pretrained(folder, config=config, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
-    missing = [name for name in info["missing_keys"] if "projector" not in name]
+    read, info = case.model.from_pretrained(folder, config=config, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager", output_loading_info=True)
+    if case.prepare:
+        case.prepare(read)
+    missing = [name for name in info["missing_keys"] if name in model.state_dict() and "projector" not in name]
     assert not missing and not info["mismatched_keys"], (missing, info["mismatched_keys"])
     ids = torch.arange(NO_TEXT, NO_TEXT + 20)[None]
     assert torch.equal(read.eval()(ids).logits, model(ids).logits)
@@ -248,6 +276,8 @@ def expected(case, model, draft, seed):
 def make(folder, case, seed):
     """False: this seed's answers hang on the order of sums."""
     model = case.model(config_of(case)).float().eval()
+    if case.prepare:
+        case.prepare(model)
     tensors = {name: draw(name, tuple(t.shape), case, seed) for name, t in model.state_dict().items()}
     model.load_state_dict(tensors)
     tensors |= {name: draw(name, shape, case, seed) for name, shape in case.others.items()}

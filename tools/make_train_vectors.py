@@ -13,6 +13,7 @@ it that family is left out. What transformers lacks, the draft layer of K-EXAONE
 """
 import argparse
 import contextlib
+import functools
 import importlib.util
 import json
 import os
@@ -28,6 +29,7 @@ from safetensors.torch import load_file
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CASES = {  # name: (golden case, transformers' classes, factor of the loss that balances experts)
     "exaone_moe": ("exaone_moe/base_f32", "ExaoneMoe", 0.0),
+    "softmax_router": ("exaone_moe/softmax", "ExaoneMoe", 0.5),
     "exaone4": ("exaone4/hybrid_32b", "Exaone4", 0.0),
     "llama": ("llama/llama3_tied", "Llama", 0.0),
     "hyperclovax": ("hyperclovax/mup_all", "HyperCLOVAX", 0.0),
@@ -113,6 +115,13 @@ def balance_of(scores, ids):
     return experts * (ids.flatten().bincount(minlength=experts) / ids.numel() * scores.mean(0)).sum()
 
 
+def softmax_router(router, x):
+    """What the router's forward is where scores are a softmax, of which there is no correction (arXiv 2101.03961)."""
+    logits = F.linear(x.view(-1, x.shape[-1]), router.weight)
+    weights, ids = logits.softmax(-1).topk(router.top_k, -1)
+    return logits, weights / weights.sum(-1, keepdim=True) * router.routed_scaling_factor, ids
+
+
 # ---- Models ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -122,6 +131,7 @@ class Published:
     def __init__(self, folder, family, classes):
         raw = json.load(open(folder / "config.json"))
         config = getattr(transformers, classes + "Config").from_dict(raw | {"model_type": family})
+        softmax = raw.get("scoring_func") == "softmax"
         config._attn_implementation = "eager"
         self.family = family
         self.model = getattr(transformers, classes + "ForCausalLM").from_pretrained(folder, config=config, dtype=torch.float64, attn_implementation="eager", experts_implementation="eager").eval()
@@ -134,7 +144,11 @@ class Published:
         self.routed = {}  # router: the scores and the choices of each document
         for module in self.model.modules():
             if type(module).__name__.endswith("TopkRouter"):
-                module.register_forward_hook(lambda router, _, out: self.routed.setdefault(router, []).append((out[0].sigmoid(), out[2])))
+                scores = (lambda logits: logits.softmax(-1)) if softmax else torch.sigmoid
+                module.register_forward_hook(lambda router, _, out, scores=scores: self.routed.setdefault(router, []).append((scores(out[0]), out[2])))
+                if softmax:
+                    module.forward = functools.partial(softmax_router, module)
+                    module.e_score_correction_bias.zero_()
 
     def parameters(self):
         """(name, parameter) of what is learned, by the names in memory."""

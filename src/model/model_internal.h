@@ -164,7 +164,8 @@ void recipe_global_rope(Recipe *r, int rope); // of the layers without a window
 typedef struct RouterDefaults { // what an absent key means
     int64_t groups, groups_kept, shared;
     double scale;
-    bool raw; // the weights of the chosen are not normalised
+    bool raw;     // the weights of the chosen are not normalised
+    bool softmax; // scores may also be of this kind, without groups
 } RouterDefaults;
 void recipe_router(Recipe *r, Fields *f, RouterDefaults absent);
 // Which layers have experts: mlp_layer_types, is_moe_layer, first_k_dense_replace with moe_layer_freq, in this order.

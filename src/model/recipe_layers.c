@@ -120,10 +120,11 @@ void recipe_router(Recipe *r, Fields *f, RouterDefaults absent)
                     (long long)router->groups);
     else if (router->top_k > router->experts / router->groups * router->groups_kept)
         field_fault(f, "num_experts_per_tok %lld is more than the kept groups hold", (long long)router->top_k);
-    Str score = want_text(f, "scoring_func", "sigmoid");
-    int64_t gating = want_int(f, "gating_func", 0, 16, 2); // GGUF: 2 is sigmoid
-    if (!str_is(score, "sigmoid") || gating != 2) field_fault(f, "the router's score is not a sigmoid");
-    router->score = ROUTER_SIGMOID;
+    int64_t gating = want_int(f, "gating_func", 0, 16, 2); // GGUF: 1 is softmax, 2 sigmoid
+    Str score = want_text(f, "scoring_func", gating == 1 ? "softmax" : gating == 2 ? "sigmoid" : "another");
+    router->score = str_is(score, "softmax") ? ROUTER_SOFTMAX : ROUTER_SIGMOID;
+    const bool softmax = router->score == ROUTER_SOFTMAX && absent.softmax && router->groups == 1;
+    if (!softmax && !str_is(score, "sigmoid")) field_fault(f, "the router's score is not a sigmoid");
 }
 
 void recipe_sparse_layers(Recipe *r, Fields *f)

@@ -201,7 +201,8 @@ def add_experts(w, case):
     w.add_expert_feed_forward_length(case.config["moe_intermediate_size"])
     w.add_expert_shared_count(case.get("num_shared_experts", "n_shared_experts", absent=1))
     w.add_leading_dense_block_count(next(i for i in range(case.layers) if f"model.layers.{i}.mlp.gate.weight" in case.tensors))
-    w.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+    kinds = gguf.ExpertGatingFuncType
+    w.add_expert_gating_func(kinds.SOFTMAX if case.get("scoring_func") == "softmax" else kinds.SIGMOID)
     if case.get("routed_scaling_factor") is not None:
         w.add_expert_weights_scale(case.config["routed_scaling_factor"])
     if case.get("norm_topk_prob", absent=False) or case.family == "exaone_moe":

@@ -35,6 +35,9 @@ AXK1 = {
     "hidden_act": "silu", "attention_bias": False}
 
 
+SOFTMAX = {**EXAONE_MOE, "scoring_func": "softmax"}
+
+
 @pytest.fixture
 def folder(tmp_path):
     """What a model is to be: a config, a tokenizer and a template."""
@@ -90,6 +93,18 @@ def test_it_learns_and_the_model_answers(dure, folder, data, tmp_path):
     assert steps[0]["loss"] > 8.5 and valid[-1] < 1.5, "the text is a few sentences: it can be known by heart"
     assert dure("run", out, "-p", "다 다음은?", "--greedy", "-n", "16").ok().text.startswith("라")
     dure("inspect", out).ok()
+
+
+@pytest.mark.parametrize("config, words", [(EXAONE_MOE, ("--balance-rate", "0.02")), (SOFTMAX, ("--balance-factor", "0.05"))], ids=["correction", "loss"])
+def test_experts_are_balanced(dure, folder, data, tmp_path, config, words):
+    """By the routers' correction, and, where a softmax has none, by a loss."""
+    write_config(folder, config, num_experts=8)
+    loads = {}
+    for name, more in (("as they come", ("--balance-rate", "0")), ("balanced", words)):
+        dure("train", folder, *words_of(data, tmp_path / name, "--steps", "80", "--rate", "0.01", *more)).ok()
+        loads[name] = sum(line["load"] for line in metrics(tmp_path / name)[-20:]) / 20
+    assert loads["balanced"] < loads["as they come"] - 0.1, loads
+    assert ("model.layers.1.mlp.e_score_correction_bias" in str(weights(tmp_path / "balanced")[:20000])) == (config is EXAONE_MOE)
 
 
 @pytest.mark.parametrize("config", [EXAONE_MOE, AXK1], ids=["exaone_moe", "axk1"])
@@ -218,7 +233,7 @@ def test_a_full_disk_loses_nothing(dure, dure_path, folder, data, tmp_path):
 
 # ---- GGUF ----------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("config, architecture", [(EXAONE_MOE, "exaone-moe"), (AXK1, "axk1")], ids=["exaone_moe", "axk1"])
+@pytest.mark.parametrize("config, architecture", [(EXAONE_MOE, "exaone-moe"), (SOFTMAX, "exaone-moe"), (AXK1, "axk1")], ids=["exaone_moe", "softmax", "axk1"])
 def test_the_gguf_file_is_the_same_model(dure, folder, data, tmp_path, config, architecture):
     """As llama.cpp has the family, or with the publisher's files kept; matrices in Q8_0."""
     write_config(folder, config)
@@ -233,6 +248,8 @@ def test_the_gguf_file_is_the_same_model(dure, folder, data, tmp_path, config, a
     assert kinds["token_embd.weight"] == "Q8_0" and kinds["output_norm.weight"] == "F32"
     assert reader.fields["general.architecture"].contents() == architecture
     assert ("dure.config" in reader.fields) == (config is AXK1)
+    if config is not AXK1:
+        assert reader.fields["exaone-moe.expert_gating_func"].contents() == (1 if config is SOFTMAX else 2)
     text = "가 다음은? <|user|> 12 strawberry\n"
     assert dure("tokenize", file, "--ids", stdin=text).ok().text == dure("tokenize", out, "--ids", stdin=text).ok().text
     ids = tmp_path / "ids"

@@ -411,6 +411,24 @@ static void wrong_draft_and_router_keys_are_told(void **state)
                  (const char *const[]){ "kv_lora_rank is missing", "qk_rope_head_dim is missing", NULL });
 }
 
+#define ROUTER_SIZES                                                                                                   \
+    "\"rope_theta\": 1e4, \"num_experts\": 8, \"n_routed_experts\": 8, \"num_experts_per_tok\": 2, "                   \
+    "\"moe_intermediate_size\": 32, \"first_k_dense_replace\": 1, " LLAMA_SIZES "}"
+
+static void a_softmax_is_taken_by_one_family_and_without_groups(void **state)
+{
+    (void)state;
+    static const char *const told[] = { "the router's score is not a sigmoid", NULL };
+    Arena arena = arena_new("test");
+    Recipe *r = recipe_good(&arena, "{\"model_type\": \"exaone_moe\", \"scoring_func\": \"softmax\", " ROUTER_SIZES);
+    assert_true(r->router.score == ROUTER_SOFTMAX && !r->router.correction);
+    recipe_free(r);
+    arena_free(&arena);
+    expect_fault("{\"model_type\": \"exaone_moe\", \"scoring_func\": \"softmax\", \"n_group\": 2, " ROUTER_SIZES, told);
+    expect_fault("{\"model_type\": \"exaone_moe\", \"scoring_func\": \"tanh\", " ROUTER_SIZES, told);
+    expect_fault("{\"model_type\": \"solar_open\", \"scoring_func\": \"softmax\", " ROUTER_SIZES, told);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +457,7 @@ int main(void)
         cmocka_unit_test(text_config_is_read_and_what_stands_above_it),
         cmocka_unit_test(an_encoder_of_another_kind_is_left_aside),
         cmocka_unit_test(wrong_draft_and_router_keys_are_told),
+        cmocka_unit_test(a_softmax_is_taken_by_one_family_and_without_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

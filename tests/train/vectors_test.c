@@ -151,8 +151,8 @@ static void equals_pytorch(void **state)
 
 int main(void)
 {
-    static char families[][16] = { "exaone_moe", "exaone4", "llama",         "hyperclovax",
-                                   "solar_open", "axk1",    "axk1_balanced", "vaetki" };
+    static char families[][16] = { "exaone_moe", "softmax_router", "exaone4",       "llama", "hyperclovax",
+                                   "solar_open", "axk1",           "axk1_balanced", "vaetki" };
     struct CMUnitTest tests[COUNT(families)];
     for (size_t i = 0; i < COUNT(families); i++)
         tests[i] =

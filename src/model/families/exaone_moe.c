@@ -1,5 +1,6 @@
 // K-EXAONE (arXiv 2601.01739) and K-EXAONE 2.0: pre-norm mixture of experts with the attention block of EXAONE 4, a sigmoid router
 // with correction bias, a shared expert, a draft layer (transformers:src/transformers/models/exaone_moe/modular_exaone_moe.py).
+// A config may ask for a softmax instead, which has no correction: for models of one's own, transformers does not obey it.
 // Trap: post_attention_layernorm is the norm before the feed-forward here, and the one after attention in EXAONE 4.
 #include "model/families/families.h"
 
@@ -15,8 +16,8 @@ static void exaone_moe_recipe(Recipe *r, Fields *f, const Checkpoint *checkpoint
     // A GGUF file may have a window without a pattern: llama.cpp's period.
     const int64_t period = f->kind == CHECKPOINT_GGUF && field(f, "sliding_window") ? 4 : 0;
     if (recipe_windows(r, f, period)) recipe_global_rope(r, NO_ROPE);
-    recipe_router(r, f, (RouterDefaults){ .groups = 1, .groups_kept = 1, .shared = 0, .scale = 1.0 });
-    r->router.correction = true;
+    recipe_router(r, f, (RouterDefaults){ .groups = 1, .groups_kept = 1, .shared = 0, .scale = 1.0, .softmax = true });
+    r->router.correction = r->router.score == ROUTER_SIGMOID;
     recipe_sparse_layers(r, f);
     recipe_clamps(r, f, "swiglu_limits");
     recipe_drafts(r, f, checkpoint);
