@@ -56,7 +56,7 @@ def test_only_what_is_missing_is_asked_for(tmp_path):
 def test_nothing_happens_when_all_is_installed(tmp_path):
     query = 'for p in "$@"; do [[ $p == -* ]] || printf "installed/%s " "$p"; done'
     path = fake_bin(tmp_path / "bin", id="echo 1000", sudo=REFUSED, dpkg_query=query, apt_get=REFUSED)
-    for which in ("--runtime", "--build", "--demo", "--test"):
+    for which in ("--runtime", "--build", "--test"):
         result = install_packages(path, which)
         assert (result.rc, result.out, result.err) == (0, b"", b"")
 
