@@ -54,15 +54,9 @@ static Err put_document(Maker *m, const int32_t *ids, const uint8_t *marks, int6
     return OK;
 }
 
-// A line is left out; too many are an error.
 static Err bad_line(Maker *m, const char *why)
 {
-    if (!m->count->bad++)
-        snprintf(m->count->first_bad, sizeof m->count->first_bad, "%s, line %lld: %s", m->file, (long long)m->line,
-                 tr(why));
-    if (m->count->bad <= m->source->most_bad) return OK;
-    return err(ERR_FORMAT, "%lld lines cannot be used, and %lld are allowed; the first is %s", (long long)m->count->bad,
-               (long long)m->source->most_bad, m->count->first_bad);
+    return bad_lines_add(&m->count->bad, m->file, m->line, 1, why);
 }
 
 // ---- Texts ---------------------------------------------------------------------------------------------------------
@@ -205,7 +199,7 @@ static Err put_messages(Maker *m, const RenderIn *in)
         if (!role || strcmp(role, "assistant") != 0) continue;
         e = put_reply(m, &talk, in, i);
         if (e.code == ERR_USAGE || e.code == ERR_FORMAT)
-            e = m->count->bad > m->source->most_bad ? e : bad_line(m, e.text);
+            e = m->count->bad.count > m->count->bad.most ? e : bad_line(m, e.text);
     }
     if (!e.code) e = put_talk(m, &talk);
     talk_free(&talk);
@@ -277,8 +271,8 @@ static Err read_file(Maker *m, const char *path)
     File file = { 0 };
     Err e = file_map(&file, path);
     if (e.code) return e;
-    const Str name = str(path);
-    PutLine *put = str_ends(name, ".jsonl") ? put_json_line : str_ends(name, ".tsv") ? put_tab_line : put_whole_line;
+    static PutLine *const puts[] = { put_json_line, put_tab_line, put_whole_line };
+    PutLine *put = puts[data_kind(path)];
     Str rest = { (const char *)file.at, file.bytes };
     m->file = path;
     m->line = 1;
@@ -325,7 +319,7 @@ static Err end(Maker *m, const char *key)
     if (faults) return write_fault(m);
     if (!m->count->documents)
         return err(ERR_FORMAT, "%s: no document was found in the data%s%s", m->source->files[0],
-                   m->count->bad ? tr("; the first line that cannot be used is ") : "", m->count->first_bad);
+                   m->count->bad.count ? tr("; the first line that cannot be used is ") : "", m->count->bad.first);
     Err e = put_start(m); // the end of the last one
     if (!e.code) e = file_map(&ids, m->ids_path);
     if (!e.code) e = file_map(&marks, m->marks_path);
@@ -344,7 +338,7 @@ static Err end(Maker *m, const char *key)
 Err corpus_make(const char *path, const CorpusSource *source, const char *key, CorpusCount *count)
 {
     Maker m = { .source = source, .count = count, .path = path };
-    *count = (CorpusCount){ 0 };
+    *count = (CorpusCount){ .bad.most = source->most_bad };
     Err e = begin(&m);
     for (size_t i = 0; source->files[i] && !e.code; i++) e = read_file(&m, source->files[i]);
     if (!e.code) e = end(&m, key);

@@ -2,27 +2,19 @@
 // measurements. All by rename: a kill at any moment leaves what was there before, or what is new, whole.
 #include "train/train_internal.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 Err trainer_path(char **out, const Trainer *t, const char *name)
 {
     return path_join(out, t->folder, name);
 }
 
-static Err make_folder(const char *path)
-{
-    if (mkdir(path, 0777) && errno != EEXIST) return err(ERR_FILE, "%s: cannot be made: %s", path, tr(strerror(errno)));
-    return path_is_folder(path) ? OK : err(ERR_FILE, "%s: is no folder", path);
-}
-
 Err trainer_make_folders(Trainer *t)
 {
-    Err e = make_folder(t->options->out);
+    Err e = folder_make(t->options->out);
     if (!e.code) e = path_join(&t->folder, t->options->out, "training");
-    return e.code ? e : make_folder(t->folder);
+    return e.code ? e : folder_make(t->folder);
 }
 
 // ---- Tokens --------------------------------------------------------------------------------------------------------
@@ -45,7 +37,8 @@ static void say_counts(const Trainer *t, const char *name, const CorpusCount *co
 {
     trainer_note(t, "%s: %lld documents, %lld tokens, of which %lld are learned", name, (long long)count->documents,
                  (long long)count->tokens, (long long)count->learned);
-    if (count->bad) trainer_note(t, "%lld lines were left out; the first: %s", (long long)count->bad, count->first_bad);
+    if (count->bad.count)
+        trainer_note(t, "%lld lines were left out; the first is %s", (long long)count->bad.count, count->bad.first);
     if (count->too_long)
         trainer_note(t, "%lld talks are longer than the context and were left out", (long long)count->too_long);
 }

@@ -1,11 +1,9 @@
 // Training a tokenizer: files are read in rounds, and each round's chunks are cut and counted by all threads; then the merges are
 // learned and the files written.
 #include "text/text.h"
-#include "train/train.h"
+#include "train/train_internal.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 enum { CHUNK_BYTES = 1 << 18, ROUND_CHUNKS = 16 }; // chunks of a round, for each thread
 
@@ -29,8 +27,7 @@ struct Feeder {
     int64_t count;        // of chunks
     _Atomic int64_t next; // chunk that nobody has taken
     int64_t done, total;  // bytes
-    int64_t bad;
-    char first_bad[400];
+    BadLines bad;
 };
 
 static bool told(const DureTokenizerTrainOptions *o, DureTokenizerTrainEventKind kind, int64_t done, int64_t total)
@@ -164,17 +161,13 @@ static void feed_chunks(void *arg, int64_t part)
 // The chunks in the file's order, so that the first bad line is the same for any number of threads.
 static Err count_bad(Feeder *f, const char *path, int64_t *line)
 {
-    for (int64_t i = 0; i < f->count; i++) {
+    Err e = OK;
+    for (int64_t i = 0; i < f->count && !e.code; i++) {
         const Chunk *chunk = &f->chunks[i];
-        if (chunk->bad && !f->bad)
-            snprintf(f->first_bad, sizeof f->first_bad, "%s, line %lld: %s", path,
-                     (long long)*line + (long long)chunk->first_bad, tr(chunk->why));
-        f->bad += chunk->bad;
+        if (chunk->bad) e = bad_lines_add(&f->bad, path, *line + chunk->first_bad, chunk->bad, chunk->why);
         *line += chunk->lines;
     }
-    if (f->bad <= f->options->most_bad) return OK;
-    return err(ERR_FORMAT, "%lld lines cannot be used, and %lld are allowed; the first is %s", (long long)f->bad,
-               (long long)f->options->most_bad, f->first_bad);
+    return e;
 }
 
 static Err feed_round(Feeder *f, Str *rest)
@@ -212,12 +205,9 @@ static Err feed_all(Feeder *f, const char *name, Str rest, FeedLine *feed)
 static Err feed_file(Feeder *f, const char *path)
 {
     File file = { 0 };
-    const Str name = str(path);
+    static FeedLine *const feeds[] = { feed_json_line, feed_tab_line, feed_text_line };
     Err e = file_map(&file, path);
-    FeedLine *feed = str_ends(name, ".jsonl") ? feed_json_line
-                     : str_ends(name, ".tsv") ? feed_tab_line
-                                              : feed_text_line;
-    if (!e.code) e = feed_all(f, path, (Str){ (const char *)file.at, file.bytes }, feed);
+    if (!e.code) e = feed_all(f, path, (Str){ (const char *)file.at, file.bytes }, feeds[data_kind(path)]);
     file_unmap(&file);
     return e;
 }
@@ -283,8 +273,7 @@ static Err write_files(const DureTokenizerTrainOptions *o, const TokenizerTraine
     if (!e.code && is_file(o)) {
         e = file_write(o->out, buf_str(&text));
     } else if (!e.code) {
-        if (mkdir(o->out, 0777) && errno != EEXIST)
-            e = err(ERR_FILE, "%s: the folder cannot be made: %s", o->out, tr(strerror(errno)));
+        e = folder_make(o->out);
         if (!e.code) e = path_join(&path, o->out, "tokenizer.json");
         if (!e.code) e = file_write(path, buf_str(&text));
         if (!e.code) e = write_config(o);
@@ -336,8 +325,8 @@ static void note(const DureTokenizerTrainOptions *o, const char *text)
 static void note_bad(const Feeder *f)
 {
     Buf text = { 0 };
-    if (!f->bad) return;
-    buf_printf(&text, tr("%lld lines were left out; the first is %s"), (long long)f->bad, f->first_bad);
+    if (!f->bad.count) return;
+    buf_printf(&text, tr("%lld lines were left out; the first is %s"), (long long)f->bad.count, f->bad.first);
     note(f->options, buf_str(&text).at);
     buf_free(&text);
 }
@@ -358,7 +347,7 @@ static Err learn(const DureTokenizerTrainOptions *o, TokenizerTrainer *trainer)
 static Err train(const DureTokenizerTrainOptions *o)
 {
     const int threads = o->threads > 0 ? o->threads : cpu_count();
-    Feeder f = { .options = o };
+    Feeder f = { .options = o, .bad.most = o->most_bad };
     if (!o->out || (!o->text && (!o->data || !o->data[0])))
         return err(ERR_USAGE, "a tokenizer needs data to learn from and a place to go to");
     Err e = pool_new(&f.pool, threads);

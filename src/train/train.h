@@ -124,6 +124,11 @@ Err corpus_open(Corpus **out, const char *path);
 void corpus_close(Corpus *corpus);
 int64_t corpus_length(const Corpus *corpus, int64_t document);
 
+typedef struct BadLines { // that cannot be used
+    int64_t count, most;  // so many may be left out
+    char first[400];      // which line, of which file, and what was wrong with it
+} BadLines;
+
 // Text files and what becomes of them. *.jsonl: an object per line, {"text"} or {"messages", "tools"?, "kwargs"?}; *.tsv: a text, or a
 // question, a tab and its answer per line; all else: texts, with an empty line between them. Of messages only what the assistant
 // says is learned.
@@ -142,9 +147,8 @@ typedef struct CorpusSource {
 
 typedef struct CorpusCount {
     int64_t documents, tokens, learned;
-    int64_t bad;         // lines left out: broken UTF-8, JSON of another kind
-    int64_t too_long;    // talks beyond the context
-    char first_bad[256]; // what was wrong with the first
+    int64_t too_long; // talks beyond the context
+    BadLines bad;     // left out: broken UTF-8, JSON of another kind
 } CorpusCount;
 
 // XXH3-128 over the sources' bytes, the tokenizer and template's files and the context, as hexadecimal digits.

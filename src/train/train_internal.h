@@ -51,6 +51,13 @@ typedef struct Trainer {
     double peak; // operations per second, 0: unknown
 } Trainer;
 
+// data.c: of the trainings of models and of tokenizers
+typedef enum DataKind { DATA_JSON_LINES, DATA_TAB_LINES, DATA_TEXT } DataKind;
+DataKind data_kind(const char *path); // by its ending
+// Leaves out `count` lines of a file, whose first is `line`. ERR_FORMAT: more than may be.
+Err bad_lines_add(BadLines *bad, const char *file, int64_t line, int64_t count, const char *why);
+Err folder_make(const char *path); // unless it is there
+
 // files.c
 Err trainer_path(char **out, const Trainer *t, const char *name); // in the training folder; by malloc
 Err trainer_open_corpus(Corpus **out, Trainer *t, const char *const *files, const char *name);
