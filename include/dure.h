@@ -435,7 +435,7 @@ typedef struct DureTrainOptions {
     int optimizer;           /* DureOptimizer */
     int schedule;            /* DureSchedule */
     double rate, least_rate; /* the largest, and the last as a share of it */
-    int64_t warmup;          /* steps */
+    int64_t warmup;          /* steps; -1: 100, or a tenth of all if that is less */
     double decay_share;      /* of the steps, at the end of DURE_WSD */
     double beta1, beta2, momentum, weight_decay, clip;
     double draft_factor, balance_factor, balance_rate;

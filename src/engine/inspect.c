@@ -169,13 +169,20 @@ static void append_fault(JsonMaker *m, json_t *list, const Err *e)
     if (e->code) json_push(m, list, json_text(str(e->text)));
 }
 
-// What a folder with a config alone is without; for one with weights these are faults.
+// Of the faults of a template, that there is none; models that only complete text are without.
+static bool template_absent(const DureModel *model)
+{
+    return !model->tokenizer_fault.code && model->chat_fault.code == ERR_UNSUPPORTED;
+}
+
+// What a model may be without, and a folder with a config alone; for one with weights the latter are faults.
 static json_t *absent_of(JsonMaker *m, const DureModel *model)
 {
     json_t *list = json_array();
-    if (model->text_only || model->checkpoint->tensor_count) return list;
-    if (!model->recipe_fault.code) append_fault(m, list, &model->weights_fault);
-    if (model->tokenizer_absent) append_fault(m, list, &model->tokenizer_fault);
+    const bool bare = !model->text_only && !model->checkpoint->tensor_count;
+    if (bare && !model->recipe_fault.code) append_fault(m, list, &model->weights_fault);
+    if (bare && model->tokenizer_absent) append_fault(m, list, &model->tokenizer_fault);
+    if (template_absent(model)) append_fault(m, list, &model->chat_fault);
     return list;
 }
 
@@ -191,7 +198,7 @@ static json_t *faults_of(JsonMaker *m, const DureModel *model)
     else if (!bare && !model->text_only)
         append_fault(m, list, &model->weights_fault);
     if (!bare || !model->tokenizer_absent) append_fault(m, list, &model->tokenizer_fault);
-    if (!model->tokenizer_fault.code) append_fault(m, list, &model->chat_fault);
+    if (!model->tokenizer_fault.code && !template_absent(model)) append_fault(m, list, &model->chat_fault);
     append_fault(m, list, &model->generation_fault);
     return list;
 }

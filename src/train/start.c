@@ -63,7 +63,7 @@ void dure_train_defaults(DureTrainOptions *out)
                                .schedule = DURE_WSD,
                                .rate = 3e-3,
                                .least_rate = 0.05,
-                               .warmup = 100,
+                               .warmup = -1,
                                .decay_share = 0.3,
                                .beta1 = 0.9,
                                .beta2 = 0.95,
@@ -109,7 +109,7 @@ static Err check_options(const DureTrainOptions *o)
         e = check_share(reals[i].value, reals[i].least, reals[i].most, reals[i].name);
     if (e.code) return e;
     if (!o->model || !o->out || !o->data || !o->data[0]) return err(ERR_USAGE, "model, out and data must be given");
-    if (o->steps < 0 || o->warmup < 0 || o->save_every < 1 || o->valid_every < 1 || o->most_bad < 0)
+    if (o->steps < 0 || o->warmup < -1 || o->save_every < 1 || o->valid_every < 1 || o->most_bad < 0)
         return err(ERR_USAGE, "steps, warmup, save_every, valid_every and most_bad must be counts");
     if (o->batch_tokens < 2 || o->batch_tokens > (1 << 28) || o->rows < 0 || o->rows > (1 << 24) || o->context < 0)
         return err(ERR_USAGE, "batch_tokens, rows and context must be numbers of tokens");
@@ -198,11 +198,14 @@ static void make_schedule(Trainer *t)
     };
     const DureTrainOptions *o = t->options;
     const double all = o->epochs * (double)t->corpus->tokens / (double)o->batch_tokens;
+    const int64_t steps = o->steps ? o->steps : (int64_t)ceil(all);
     t->schedule = (Schedule){ .kind = kinds[o->schedule],
                               .rate = o->rate,
                               .least = o->least_rate,
-                              .warmup = o->warmup,
-                              .steps = o->steps ? o->steps : (int64_t)ceil(all),
+                              .warmup = o->warmup >= 0 ? o->warmup
+                                        : steps < 1000 ? steps / 10
+                                                       : 100,
+                              .steps = steps,
                               .decay_share = o->decay_share };
 }
 

@@ -149,6 +149,21 @@ def test_more_steps_go_on_and_other_data_is_refused(dure, folder, data, tmp_path
     assert len(metrics(out)) == 4
 
 
+def test_a_short_training_warms_up_for_a_tenth_of_it(dure, folder, data, tmp_path):
+    words = [word for word in words_of(data, tmp_path / "out", "--steps", "30") if word not in ("--warmup", "2")]
+    dure("train", folder, *words).ok()
+    rates = [line["rate"] for line in metrics(tmp_path / "out")]
+    assert rates[:4] == pytest.approx([0.001, 0.002, 0.003, 0.003])
+
+
+def test_a_model_without_a_template_has_no_fault(dure, folder, data, tmp_path):
+    (folder / "chat_template.jinja").unlink()
+    dure("train", folder, *words_of(data[:1], tmp_path / "out", "--steps", "2")).ok()
+    for model in (folder, tmp_path / "out"):
+        account = dure("inspect", model, "--json").ok().json
+        assert account["faults"] == [] and any("no chat template" in line for line in account["absent"])
+
+
 def test_a_training_begins_with_given_weights(dure, folder, data, tmp_path):
     dure("train", folder, *words_of(data, tmp_path / "a", "--steps", "60", "--rate", "0.02")).ok()
     words = words_of(data, tmp_path / "b", "--steps", "1", "--init-from", tmp_path / "a", "--rate", "1e-9")
