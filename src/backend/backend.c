@@ -133,7 +133,7 @@ static Err cpu_alloc(Backend *b, void **out, size_t bytes, LedgerKind kind)
         return err(ERR_LIMIT,
                    "%zu bytes more would pass the memory limit; raise it with --memory or use a shorter context",
                    bytes);
-    *out = aligned_alloc(64, whole);
+    *out = memory_large(whole);
     if (*out) return OK;
     ledger_give(b->ledger, kind, whole);
     return err_memory("the backend");

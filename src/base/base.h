@@ -68,6 +68,9 @@ bool ledger_take(Ledger *ledger, LedgerKind kind,
                  size_t bytes); // false: over the limit, nothing taken; NULL ledger: true
 void ledger_give(Ledger *ledger, LedgerKind kind, size_t bytes);
 int64_t memory_available(void); // bytes the system would give at present, cgroup included
+// Memory of `bytes`, aligned to 64, of unknown content, for free(). Large pieces lie on huge pages where the system has them: what
+// walks over hundreds of megabytes again and again would else wait for translations of addresses.
+void *memory_large(size_t bytes);
 
 // ---- Arena: memory with one lifetime -------------------------------------------------------------------------------
 

@@ -4,9 +4,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-enum { CHUNK_BYTES = 64 * 1024, CHUNK_ALIGN = 64 };
+enum { CHUNK_BYTES = 64 * 1024, CHUNK_ALIGN = 64, HUGE_PAGE = 2 << 20 };
 
 struct ArenaChunk {
     ArenaChunk *older;
@@ -65,6 +66,16 @@ static int64_t meminfo_available(void)
     while (fgets(line, sizeof line, f) && sscanf(line, "MemAvailable: %lld kB", &kib) != 1) kib = -1;
     fclose(f);
     return kib < 0 ? -1 : kib * 1024;
+}
+
+void *memory_large(size_t bytes)
+{
+    const size_t page = bytes >= HUGE_PAGE ? HUGE_PAGE : 64;
+    if (bytes > SIZE_MAX - page) return NULL;
+    const size_t whole = bytes ? (bytes + page - 1) / page * page : page;
+    void *memory = aligned_alloc(page, whole);
+    if (memory && page == HUGE_PAGE) madvise(memory, whole, MADV_HUGEPAGE); // refused: ordinary pages serve
+    return memory;
 }
 
 int64_t memory_available(void)

@@ -261,7 +261,7 @@ Err net_take_memory(Net *net)
                    "--batch-tokens, or --recompute",
                    (long long)net->options.most_rows, (long long)(bytes >> 20));
     net->memory_bytes = bytes;
-    net->memory = aligned_alloc(64, bytes);
+    net->memory = memory_large(bytes);
     if (!net->memory) return err_memory("activations");
     Dealer dealer = { .memory = net->memory };
     deal_all(&dealer, net, net->r, &net->options);

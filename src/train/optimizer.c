@@ -16,39 +16,62 @@ static bool is_for_muon(const Optimizer *o, const Parameter *p)
     return o->options.kind == OPTIMIZER_MUON && inner && p->rank == 2;
 }
 
+// ---- Memory --------------------------------------------------------------------------------------------------------
+
 static int64_t shorter(const Parameter *p)
 {
     return p->rows < p->cols ? p->rows : p->cols;
 }
 
-// ---- Memory --------------------------------------------------------------------------------------------------------
-
-static size_t square_floats(const Optimizer *o)
+// `out`: NULL, or room for one of each parameter.
+static void list_matrices(Optimizer *o, MuonMatrix *out)
 {
-    size_t sum = 0;
+    o->matrices = 0;
+    o->square_floats = 0;
     for (size_t i = 0; i < o->p->count; i++) {
-        const size_t n = (size_t)shorter(&o->p->at[i]);
-        if (is_for_muon(o, &o->p->at[i])) sum += n * n;
+        const Parameter *p = &o->p->at[i];
+        if (!is_for_muon(o, p)) continue;
+        const int64_t n = shorter(p);
+        if (out)
+            out[o->matrices] = (MuonMatrix){ .p = p, .wide = p->rows <= p->cols, .n = n, .square = o->square_floats };
+        o->matrices++;
+        o->square_floats += (size_t)(n * n);
     }
-    return sum;
 }
 
 static size_t block_bytes(const Optimizer *o)
 {
-    const bool muon = o->options.kind == OPTIMIZER_MUON;
-    const size_t blocks = 2 + (o->options.average > 0.0) + muon;
-    return (blocks * o->p->floats + 2 * (muon ? square_floats(o) : 0)) * sizeof(float);
+    const size_t blocks = 2 + (o->options.average > 0.0) + (o->options.kind == OPTIMIZER_MUON);
+    return (blocks * o->p->floats + 2 * o->square_floats) * sizeof(float);
 }
 
 size_t optimizer_bytes(const Parameters *p, const OptimizerOptions *options)
 {
-    const Optimizer o = { .p = p, .options = *options };
+    Optimizer o = { .p = p, .options = *options };
+    list_matrices(&o, NULL);
     return block_bytes(&o);
 }
 
 static float *block(size_t floats)
 {
-    return calloc(floats ? floats : 1, sizeof(float));
+    float *at = memory_large(floats * sizeof *at);
+    if (at) memset(at, 0, floats * sizeof *at);
+    return at;
+}
+
+static bool take_memory(Optimizer *o)
+{
+    o->m = block(o->p->floats);
+    o->v = block(o->p->floats);
+    if (o->options.average > 0.0) o->average = block(o->p->floats);
+    const bool good = o->m && o->v && (o->average || !(o->options.average > 0.0));
+    if (!good || o->options.kind != OPTIMIZER_MUON) return good;
+    o->product = block(o->p->floats);
+    for (int i = 0; i < 2; i++) o->square[i] = block(o->square_floats);
+    o->matrix = calloc(o->p->count, sizeof *o->matrix);
+    o->products = calloc(o->p->count, sizeof *o->products);
+    if (o->matrix) list_matrices(o, o->matrix);
+    return o->product && o->square[0] && o->square[1] && o->matrix && o->products;
 }
 
 Err optimizer_new(Optimizer **out, const Parameters *p, const OptimizerOptions *options, Grads *g, Ledger *ledger)
@@ -56,25 +79,19 @@ Err optimizer_new(Optimizer **out, const Parameters *p, const OptimizerOptions *
     Optimizer *o = calloc(1, sizeof *o);
     if (!o) return err_memory("the optimizer");
     *o = (Optimizer){ .p = p, .options = *options, .g = g };
-    const bool muon = options->kind == OPTIMIZER_MUON;
+    list_matrices(o, NULL);
     if (!ledger_take(ledger, LEDGER_RESIDENT, block_bytes(o))) {
         const size_t bytes = block_bytes(o);
         free(o);
         return err(ERR_LIMIT, "the optimizer's state needs %zu MiB, more than is allowed", bytes >> 20);
     }
     o->ledger = ledger;
-    o->square_floats = muon ? square_floats(o) : 0;
-    o->m = block(p->floats);
-    o->v = block(p->floats);
-    o->average = options->average > 0.0 ? block(p->floats) : NULL;
-    o->product = muon ? block(p->floats) : NULL;
-    for (int i = 0; i < 2; i++) o->square[i] = muon ? block(o->square_floats) : NULL;
-    o->products = calloc(p->count, sizeof *o->products);
-    const bool all = o->m && o->v && o->products && (o->average || !(options->average > 0.0)) &&
-                     (!muon || (o->product && o->square[0] && o->square[1]));
-    if (all) *out = o;
-    if (!all) optimizer_free(o);
-    return all ? OK : err_memory("the optimizer");
+    if (!take_memory(o)) {
+        optimizer_free(o);
+        return err_memory("the optimizer");
+    }
+    *out = o;
+    return OK;
 }
 
 void optimizer_free(Optimizer *o)
@@ -87,139 +104,177 @@ void optimizer_free(Optimizer *o)
     free(o->product);
     free(o->square[0]);
     free(o->square[1]);
+    free(o->matrix);
     free(o->products);
     free(o);
 }
 
-// ---- Muon ----------------------------------------------------------------------------------------------------------
+// ---- Muon: all matrices at once ------------------------------------------------------------------------------------
 
-// For every matrix X of m rows and n columns: A = X X^T, or X^T X where that is smaller.
-static int64_t square_products(Optimizer *o, const float *x)
+typedef struct Sweep Sweep;
+typedef void SweepMatrix(const Sweep *sweep, const MuonMatrix *matrix);
+
+struct Sweep {
+    const Optimizer *o;
+    SweepMatrix *each;
+    float *weights, *x; // blocks
+    double rate, clip;
+    _Atomic int64_t next;
+};
+
+static void sweep_part(void *arg, int64_t part)
 {
-    int64_t count = 0;
-    float *a = o->square[0];
-    for (size_t i = 0; i < o->p->count; i++) {
-        const Parameter *p = &o->p->at[i];
-        if (!is_for_muon(o, p)) continue;
-        const bool wide = p->rows <= p->cols;
-        const int64_t n = shorter(p), row = wide ? p->cols : 1, col = wide ? 1 : p->cols;
-        o->products[count++] = (Product){ .c = a,
-                                          .a = x + p->at,
-                                          .b = x + p->at,
-                                          .c_row = n,
-                                          .a_row = row,
-                                          .a_col = col,
-                                          .b_row = col,
-                                          .b_col = row,
-                                          .M = n,
-                                          .N = n,
-                                          .K = wide ? p->cols : p->rows };
-        a += n * n;
-    }
-    return count;
+    Sweep *s = arg;
+    (void)part;
+    for (int64_t i; (i = atomic_fetch_add(&s->next, 1)) < s->o->matrices;) s->each(s, &s->o->matrix[i]);
 }
 
-// A A of all.
-static int64_t fourth_products(Optimizer *o)
+// A matrix is one thread's, so that the bits do not depend on their number.
+static void sweep(Sweep *s, SweepMatrix *each)
 {
-    int64_t count = 0;
-    size_t at = 0;
-    for (size_t i = 0; i < o->p->count; i++) {
-        const Parameter *p = &o->p->at[i];
-        if (!is_for_muon(o, p)) continue;
-        const int64_t n = shorter(p);
-        o->products[count++] = (Product){ .c = o->square[1] + at,
-                                          .a = o->square[0] + at,
-                                          .b = o->square[0] + at,
-                                          .c_row = n,
-                                          .a_row = n,
-                                          .a_col = 1,
-                                          .b_row = n,
-                                          .b_col = 1,
-                                          .M = n,
-                                          .N = n,
-                                          .K = n };
-        at += (size_t)(n * n);
-    }
-    return count;
+    s->each = each;
+    atomic_store(&s->next, 0);
+    pool_run(s->o->g->pool, sweep_part, s, pool_threads(s->o->g->pool));
 }
 
-// B X, or X B, of all.
-static int64_t update_products(Optimizer *o, const float *x)
+static int64_t size_of(const MuonMatrix *matrix)
 {
-    int64_t count = 0;
-    const float *b = o->square[1];
-    for (size_t i = 0; i < o->p->count; i++) {
-        const Parameter *p = &o->p->at[i];
-        if (!is_for_muon(o, p)) continue;
-        const bool wide = p->rows <= p->cols;
-        const int64_t n = shorter(p);
-        const float *first = wide ? b : x + p->at, *second = wide ? x + p->at : b;
-        o->products[count++] = (Product){ .c = o->product + p->at,
-                                          .a = first,
-                                          .b = second,
-                                          .c_row = p->cols,
-                                          .a_row = wide ? n : p->cols,
-                                          .a_col = 1,
-                                          .b_row = wide ? p->cols : n,
-                                          .b_col = 1,
-                                          .M = p->rows,
-                                          .N = p->cols,
-                                          .K = n };
-        b += n * n;
-    }
-    return count;
+    return matrix->p->rows * matrix->p->cols;
 }
 
-// Every matrix of the block towards the nearest orthogonal one: five rounds of X = a X + b (X X^T) X + c (X X^T)^2 X, which brings
-// all singular values near 1 (arXiv 2502.16982, equation 2).
-static Err orthogonalise(Optimizer *o, float *x)
+// The gradient becomes what Nesterov's momentum makes of it.
+static void add_momentum(const Sweep *s, const MuonMatrix *matrix)
 {
-    static const float a = 3.4445f, b = -4.7750f, c = 2.0315f;
-    for (size_t i = 0; i < o->p->count; i++) {
-        const Parameter *p = &o->p->at[i];
-        if (!is_for_muon(o, p)) continue;
-        const double norm = sqrt(o->g->sum_squares(o->g, x + p->at, p->rows * p->cols));
-        o->g->scale(o->g, x + p->at, p->rows * p->cols, (float)(1.0 / (norm + 1e-7)));
+    const float momentum = (float)s->o->options.momentum, clip = (float)s->clip;
+    float *m = s->o->m + matrix->p->at, *d = s->x + matrix->p->at;
+    for (int64_t i = 0; i < size_of(matrix); i++) {
+        const float now = clip * d[i];
+        m[i] = momentum * m[i] + now;
+        d[i] = momentum * m[i] + now;
     }
-    for (int round = 0; round < 5; round++) {
-        Err e = o->g->multiply(o->g, o->products, square_products(o, x));
-        if (!e.code) e = o->g->multiply(o->g, o->products, fourth_products(o));
+}
+
+// Five rounds of X = a X + b (X X^T) X + c (X X^T)^2 X bring all singular values near 1 (arXiv 2502.16982, equation 2).
+enum { ROUNDS = 5 };
+static const float round_a = 3.4445f, round_b = -4.7750f, round_c = 2.0315f;
+
+static void mix_squares(const Sweep *s, const MuonMatrix *matrix)
+{
+    const float *first = s->o->square[0] + matrix->square;
+    float *second = s->o->square[1] + matrix->square;
+    for (int64_t i = 0; i < matrix->n * matrix->n; i++) second[i] = round_b * first[i] + round_c * second[i];
+}
+
+static void mix_product(const Sweep *s, const MuonMatrix *matrix)
+{
+    const float *product = s->o->product + matrix->p->at;
+    float *x = s->x + matrix->p->at;
+    for (int64_t i = 0; i < size_of(matrix); i++) x[i] = round_a * x[i] + product[i];
+}
+
+// As large as a step of AdamW: 0.2 in the root mean square (the same, equation 4).
+static void move(const Sweep *s, const MuonMatrix *matrix)
+{
+    const Parameter *p = matrix->p;
+    const float scale = (float)(s->rate * 0.2 * sqrt((double)(p->rows > p->cols ? p->rows : p->cols)));
+    const float keep = (float)(1.0 - s->rate * s->o->options.decay);
+    float *w = s->weights + p->at;
+    const float *d = s->x + p->at;
+    for (int64_t i = 0; i < size_of(matrix); i++) w[i] = keep * w[i] - scale * d[i];
+}
+
+// ---- Muon: products ------------------------------------------------------------------------------------------------
+
+typedef Product MatrixProduct(const Optimizer *o, const MuonMatrix *matrix, const float *x);
+
+// Of X with m rows and n columns: A = X X^T, or X^T X where that is smaller.
+static Product square_product(const Optimizer *o, const MuonMatrix *matrix, const float *x)
+{
+    const Parameter *p = matrix->p;
+    const int64_t row = matrix->wide ? p->cols : 1, col = matrix->wide ? 1 : p->cols;
+    return (Product){ .c = o->square[0] + matrix->square,
+                      .a = x + p->at,
+                      .b = x + p->at,
+                      .c_row = matrix->n,
+                      .a_row = row,
+                      .a_col = col,
+                      .b_row = col,
+                      .b_col = row,
+                      .M = matrix->n,
+                      .N = matrix->n,
+                      .K = matrix->wide ? p->cols : p->rows };
+}
+
+// A A.
+static Product fourth_product(const Optimizer *o, const MuonMatrix *matrix, const float *x)
+{
+    (void)x;
+    const float *a = o->square[0] + matrix->square;
+    const int64_t n = matrix->n;
+    return (Product){ .c = o->square[1] + matrix->square,
+                      .a = a,
+                      .b = a,
+                      .c_row = n,
+                      .a_row = n,
+                      .a_col = 1,
+                      .b_row = n,
+                      .b_col = 1,
+                      .M = n,
+                      .N = n,
+                      .K = n };
+}
+
+// B X, or X B.
+static Product update_product(const Optimizer *o, const MuonMatrix *matrix, const float *x)
+{
+    const Parameter *p = matrix->p;
+    const float *b = o->square[1] + matrix->square;
+    return (Product){ .c = o->product + p->at,
+                      .a = matrix->wide ? b : x + p->at,
+                      .b = matrix->wide ? x + p->at : b,
+                      .c_row = p->cols,
+                      .a_row = matrix->wide ? matrix->n : p->cols,
+                      .a_col = 1,
+                      .b_row = matrix->wide ? p->cols : matrix->n,
+                      .b_col = 1,
+                      .M = p->rows,
+                      .N = p->cols,
+                      .K = matrix->n };
+}
+
+static Err multiply_all(const Optimizer *o, MatrixProduct *product, const float *x)
+{
+    for (int64_t i = 0; i < o->matrices; i++) o->products[i] = product(o, &o->matrix[i], x);
+    return o->g->multiply(o->g, o->products, o->matrices);
+}
+
+// Every matrix of the block towards the nearest orthogonal one.
+static Err orthogonalise(Sweep *s)
+{
+    const Optimizer *o = s->o;
+    for (int64_t i = 0; i < o->matrices; i++) {
+        float *x = s->x + o->matrix[i].p->at;
+        const double norm = sqrt(o->g->sum_squares(o->g, x, size_of(&o->matrix[i])));
+        o->g->scale(o->g, x, size_of(&o->matrix[i]), (float)(1.0 / (norm + 1e-7)));
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        Err e = multiply_all(o, square_product, s->x);
+        if (!e.code) e = multiply_all(o, fourth_product, s->x);
         if (e.code) return e;
-        for (size_t i = 0; i < o->square_floats; i++) o->square[1][i] = b * o->square[0][i] + c * o->square[1][i];
-        e = o->g->multiply(o->g, o->products, update_products(o, x));
+        sweep(s, mix_squares);
+        e = multiply_all(o, update_product, s->x);
         if (e.code) return e;
-        for (size_t i = 0; i < o->p->count; i++) {
-            const Parameter *p = &o->p->at[i];
-            for (int64_t j = 0; j < p->rows * p->cols && is_for_muon(o, p); j++)
-                x[p->at + (size_t)j] = a * x[p->at + (size_t)j] + o->product[p->at + (size_t)j];
-        }
+        sweep(s, mix_product);
     }
     return OK;
 }
 
 static Err muon_step(Optimizer *o, float *weights, float *gradient, double rate, double clip)
 {
-    const float momentum = (float)o->options.momentum;
-    for (size_t i = 0; i < o->p->count; i++) {
-        const Parameter *p = &o->p->at[i];
-        float *m = o->m + p->at, *d = gradient + p->at;
-        for (int64_t j = 0; j < p->rows * p->cols && is_for_muon(o, p); j++) {
-            const float now = (float)clip * d[j];
-            m[j] = momentum * m[j] + now;
-            d[j] = momentum * m[j] + now;
-        }
-    }
-    Err e = orthogonalise(o, gradient);
-    for (size_t i = 0; i < o->p->count && !e.code; i++) {
-        const Parameter *p = &o->p->at[i];
-        // As large as a step of AdamW: 0.2 in the root mean square (the same, equation 4).
-        const float scale = (float)(rate * 0.2 * sqrt((double)(p->rows > p->cols ? p->rows : p->cols)));
-        const float keep = (float)(1.0 - rate * o->options.decay);
-        float *w = weights + p->at;
-        const float *d = gradient + p->at;
-        for (int64_t j = 0; j < p->rows * p->cols && is_for_muon(o, p); j++) w[j] = keep * w[j] - scale * d[j];
-    }
+    Sweep s = { .o = o, .weights = weights, .x = gradient, .rate = rate, .clip = clip };
+    sweep(&s, add_momentum);
+    Err e = orthogonalise(&s);
+    if (!e.code) sweep(&s, move);
     return e;
 }
 

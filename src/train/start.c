@@ -147,8 +147,8 @@ static Err make_blocks(Trainer *t)
     const size_t floats = t->parameters->floats, bytes = (floats * sizeof(float) + 63) / 64 * 64;
     if (!ledger_take(&t->ledger, LEDGER_RESIDENT, 2 * bytes))
         return err(ERR_LIMIT, "weights and gradients need %zu MiB, more than is allowed", 2 * bytes >> 20);
-    t->weights = aligned_alloc(64, bytes);
-    t->gradient = aligned_alloc(64, bytes);
+    t->weights = memory_large(bytes);
+    t->gradient = memory_large(bytes);
     if (!t->weights || !t->gradient) return err_memory("weights and gradients");
     memset(t->weights, 0, bytes);
     memset(t->gradient, 0, bytes);

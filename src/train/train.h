@@ -79,17 +79,27 @@ typedef struct OptimizerOptions {
     double average;           // of the weights' exponential moving average; 0: none is kept
 } OptimizerOptions;
 
+typedef struct MuonMatrix {
+    const Parameter *p;
+    bool wide;     // not more rows than columns
+    int64_t n;     // the shorter side
+    size_t square; // where its [n, n] begin
+} MuonMatrix;
+
 typedef struct Optimizer {
     const Parameters *p;
     OptimizerOptions options;
     Grads *g;
     Ledger *ledger;
-    float *m, *v;     // blocks: first and second moments; Muon's momentum is in m
-    float *average;   // block, or NULL
-    float *product;   // block: Muon's
-    float *square[2]; // Muon's: of every matrix the product with itself, and that one's square
-    size_t square_floats;
-    Product *products;
+    float *m, *v;   // blocks: first and second moments; Muon's momentum is in m
+    float *average; // block, or NULL
+    // Muon's:
+    MuonMatrix *matrix;
+    int64_t matrices;
+    size_t square_floats; // of all
+    float *product;       // block
+    float *square[2];     // of every matrix the product with itself, and that one's square
+    Product *products;    // [matrices]
 } Optimizer;
 
 Err optimizer_new(Optimizer **out, const Parameters *p, const OptimizerOptions *options, Grads *g, Ledger *ledger);
