@@ -129,6 +129,8 @@ def test_no_review_of_a_test_is_in_training_or_in_the_plain_text(data, train, te
     everything = (data / "pretrain.txt").read_text(encoding="utf-8") + "\n".join(m["content"] for line in train for m in line["messages"])
     for line in tests["sentiment"]:
         assert line["essence"].removeprefix("review ") not in everything
+    held_out = (data / "test/plain.txt").read_text(encoding="utf-8").splitlines()
+    assert len(held_out) > 10 and not any(text in everything for text in held_out)
 
 
 # ---- Answers -------------------------------------------------------------------------------------------------------
@@ -471,6 +473,9 @@ def test_shares_and_failures_add_up():
 
 FAKE = """#!{python}
 import json, sys
+if sys.argv[1] == "perplexity":
+    print(json.dumps({{"perplexity": 7.5, "bits_per_byte": 1.25, "tokens": len(open(sys.argv[sys.argv.index("--file") + 1]).read())}}))
+    sys.exit()
 into, out = sys.argv[sys.argv.index("--batch") + 1], sys.argv[sys.argv.index("--out") + 1]
 assert "--greedy" in sys.argv
 with open(into) as asked, open(out, "w") as told:
@@ -491,3 +496,10 @@ def test_evaluation_asks_the_program_and_prints_a_table(tests, data, tmp_path):
     assert found["sentiment"]["right"] == pytest.approx(share)
     assert found["sentiment"]["one answer for all"] == pytest.approx(max(share, 1 - share))
     assert found["count"]["right"] == 0 and "sentiment" in result.text and "expect" in result.text
+    assert "perplexity" not in result.text, "of these tasks alone"
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in ("count.jsonl", "plain.txt"):
+        shutil.copy(data / "test" / name, few)
+    told = run_program(sys.executable, MINI / "evaluate.py", "a-model", "--data", few, "--dure", program).ok().text
+    assert "plain text: perplexity 7.50, 1.250 bits per byte" in told

@@ -1,8 +1,8 @@
-"""Asks a model the test questions, greedily, and counts what it answers rightly.
+"""Asks a model the test questions, greedily, and counts what it answers rightly; and how well it foretells plain text.
 
     evaluate.py MODEL --data FOLDER [--dure PATH] [--most N] [--tasks count,tool] [--json FILE] [--failures N]
 
-FOLDER holds TASK.jsonl files as make_data.py writes them into test/. The program is --dure, $DURE_BIN or dure.
+FOLDER holds TASK.jsonl files and perhaps plain.txt, as make_data.py writes them into test/. The program is --dure, $DURE_BIN or dure.
 """
 import argparse
 import collections
@@ -106,6 +106,14 @@ def answers(dure, model, lines):
     return [reply.get("message", {}) for reply in replies]
 
 
+def perplexity(dure, model, path):
+    """What `dure perplexity` tells of the text."""
+    done = subprocess.run([dure, "perplexity", model, "--file", path, "--json", "--quiet"], stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        sys.exit(f"{model}: {dure} ended with {done.returncode} while it read {path}")
+    return json.loads(done.stdout)
+
+
 def evaluate(lines, messages):
     """{"asked", measure: share, ...} and the (line, message) pairs that are not right."""
     sums, counts, failures = collections.Counter(), collections.Counter(), []
@@ -156,6 +164,10 @@ def main():
         show(path.stem, found)
         show_failures(failures, args.failures)
     print(f"{'mean':14}        {sum(shares) / len(shares):6.1%}")
+    plain = args.data / "plain.txt"
+    if plain.exists() and not wanted:
+        all_found["plain"] = told = perplexity(args.dure, args.model, plain)
+        print(f"plain text: perplexity {told['perplexity']:.2f}, {told['bits_per_byte']:.3f} bits per byte, {told['tokens']} tokens")
     if args.json:
         args.json.write_text(json.dumps(all_found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -4,7 +4,7 @@
 
 Reads chatbot_ko.tsv and nsmc_reviews.tsv.xz in --raw. Writes to --out train.jsonl and valid.jsonl (one talk a line:
 messages, perhaps tools and kwargs), pretrain.txt (texts, an empty line between), test/TASK.jsonl (talks up to the reply
-that is expected, and expect) and manifest.json. The same seed gives the same bytes. What a test asks about (the word,
+that is expected, and expect), test/plain.txt (a text a line) and manifest.json. The same seed gives the same bytes. What a test asks about (the word,
 the operands, the review) is in no training text: a hash of it says where it goes.
 """
 import argparse
@@ -25,6 +25,7 @@ from common import compact, split_of, varied_request
 from reviews import Reviews, read_reviews
 
 PRETRAIN_TEXTS = 250_000
+PLAIN_TEST_TEXTS = 4000
 TEST_MOST, VALID_MOST = 400, 150
 SENTIMENT_TEST_MOST = 2000  # where a percent counts
 BYTES_PER_TOKEN = 3  # about, of the text that these talks become, with 8,192 tokens
@@ -168,6 +169,8 @@ def make(raw, out, size, seed):
     write_lines(out / "train.jsonl", train)
     write_lines(out / "valid.jsonl", valid)
     (out / "pretrain.txt").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+    held_out = reviews.held_out[:max(20, round(PLAIN_TEST_TEXTS * size))]
+    (out / "test" / "plain.txt").write_text("\n".join(held_out) + "\n", encoding="utf-8")
     counts["pretrain"] = {"train": len(texts), "valid": 0, "test": 0, "bytes": sum(len(text.encode()) for text in texts)}
     files = sorted(path for path in out.rglob("*") if path.suffix in (".jsonl", ".txt"))
     manifest = {"seed": seed, "size": size, "counts": counts,

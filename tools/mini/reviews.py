@@ -30,7 +30,7 @@ def read_reviews(path):
 
 
 class Reviews:
-    """The reviews dealt out: feelings (balanced), the tests' share, and plain text."""
+    """The reviews dealt out: feelings (balanced), plain text, and of that the tests' share."""
 
     def __init__(self, rng, rows):
         bad = [(text, "부정") for mark, text in rows if mark <= 4 and len(text) <= 250]
@@ -40,7 +40,9 @@ class Reviews:
         n = min(len(bad), len(good))
         self.felt = [review for pair in zip(bad, good) for review in pair]
         spare = [text for text, _ in self.felt + good[n:]] + [text for mark, text in rows if 5 <= mark <= 8]
-        self.plain = [text for text in spare if is_clean(text) and is_prose(text) and split_of("review " + text) == "train"]
+        prose = [text for text in spare if is_clean(text) and is_prose(text)]
+        self.plain = [text for text in prose if split_of("review " + text) == "train"]
+        self.held_out = [text for text in prose if split_of("review " + text) == "test"]
         rng.shuffle(self.plain)
         self.next = 0
 
