@@ -35,7 +35,7 @@ def shape(hidden, layers, heads, kv_heads, head, dense, width, experts, **more):
             "eos_token_id": 2, "pad_token_id": 0, "num_nextn_predict_layers": 0, "dtype": "float32"} | more
 
 
-SHAPES = {"dure-mini": shape(192, 8, 4, 2, 48, 384, 64, 20), "22M": shape(256, 8, 4, 2, 64, 1024, 192, 16, tie_word_embeddings=False)}
+SHAPES = {"dure-mini": shape(224, 6, 4, 2, 56, 448, 64, 22), "22M": shape(256, 8, 4, 2, 64, 1024, 192, 16, tie_word_embeddings=False)}
 
 
 def tell(**line):

@@ -38,6 +38,32 @@ void weights_by_chance(float *block, const Parameters *p, double std, uint64_t s
     }
 }
 
+static bool same_token(const DureModel *a, const DureModel *b, int32_t id)
+{
+    DureText of_a = { 0 }, of_b = { 0 };
+    DureError error = { 0 };
+    const bool told = !dure_token_text(a, id, &of_a, &error) && !dure_token_text(b, id, &of_b, &error);
+    const bool same = !told || (of_a.n == of_b.n && (!of_a.n || !memcmp(of_a.at, of_b.at, of_a.n)));
+    dure_text_free(&of_a);
+    dure_text_free(&of_b);
+    return same;
+}
+
+// Weights know tokens by their ids: those of another tokenizer are worth little.
+static void compare_tokenizers(const Trainer *t)
+{
+    const char *from = t->options->init_from;
+    DureModel *other = NULL;
+    DureError error = { 0 };
+    int64_t differ = 0;
+    if (dure_model_open(&other, from, &(DureModelOptions){ .text_only = 1 }, &error)) return; // it has none to compare
+    for (int64_t id = 0; id < t->recipe->vocab; id++) differ += !same_token(t->text, other, (int32_t)id);
+    if (differ)
+        trainer_note(t, "%s has another tokenizer: %lld of %lld ids are other tokens in %s", from, (long long)differ,
+                     (long long)t->recipe->vocab, t->options->model);
+    dure_model_close(other);
+}
+
 static Err begin_weights(Trainer *t)
 {
     double std = t->options->init_std;
@@ -50,6 +76,7 @@ static Err begin_weights(Trainer *t)
     Err e = checkpoint_open(&from, t->options->init_from, CHECKPOINT_ALL, NULL, NULL);
     if (!e.code) e = parameters_read(t->weights, t->parameters, from, NULL);
     checkpoint_close(from);
+    if (!e.code) compare_tokenizers(t);
     return e;
 }
 

@@ -171,6 +171,20 @@ def test_a_training_begins_with_given_weights(dure, folder, data, tmp_path):
     assert metrics(tmp_path / "b")[0]["loss"] < 4 < metrics(tmp_path / "a")[0]["loss"]
 
 
+def test_weights_of_another_tokenizer_are_remarked_on(dure, folder, data, tmp_path):
+    dure("train", folder, *words_of(data, tmp_path / "a", "--steps", "1")).ok()
+    words = words_of(data, tmp_path / "b", "--steps", "1", "--init-from", tmp_path / "a")
+    assert "another tokenizer" not in dure("train", folder, *words).ok().message
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    vocab, ids = tokenizer["model"]["vocab"], {}
+    for token, number in vocab.items():
+        ids[number] = token
+    vocab[ids[700]], vocab[ids[701]] = 701, 700
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False))
+    words = words_of(data, tmp_path / "c", "--steps", "1", "--init-from", tmp_path / "a")
+    assert "has another tokenizer: 2 of 8000 ids" in dure("train", folder, *words).ok().message
+
+
 def test_bf16_is_what_transformers_would_save(dure, folder, data, tmp_path):
     dure("train", folder, *words_of(data, tmp_path / "out", "--steps", "2", "--save-bf16")).ok()
     header = json.loads(weights(tmp_path / "out")[8:].split(b"}}")[0] + b"}}")
