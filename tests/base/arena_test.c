@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -148,6 +149,20 @@ static void an_arena_over_the_limit_gives_null_and_takes_nothing(void **state)
     assert_int_equal(ledger.used[LEDGER_WORK], 0);
 }
 
+static void large_memory_is_whole_and_aligned(void **state)
+{
+    (void)state;
+    const size_t sizes[] = { 0, 1, 100, (2 << 20) - 1, 2 << 20, (5 << 20) + 3 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char *memory = memory_large(sizes[i]);
+        assert_non_null(memory);
+        assert_int_equal(address(memory) % 64, 0);
+        memset(memory, 'x', sizes[i]);
+        free(memory);
+    }
+    for (size_t less = 0; less < 4096; less += 63) assert_null(memory_large(SIZE_MAX - less));
+}
+
 static void the_memory_available_is_plausible(void **state)
 {
     (void)state;
@@ -168,6 +183,7 @@ int main(void)
         cmocka_unit_test(the_ledger_knows_every_byte_and_gets_it_back),
         cmocka_unit_test(the_limit_binds_resident_kv_and_work_together_but_not_mapped),
         cmocka_unit_test(an_arena_over_the_limit_gives_null_and_takes_nothing),
+        cmocka_unit_test(large_memory_is_whole_and_aligned),
         cmocka_unit_test(the_memory_available_is_plausible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
