@@ -57,8 +57,24 @@ def test_it_judges_a_review(dure):
     assert ask(dure, REVIEW + "돈이 아깝다. 지루하고 재미없는 쓰레기 영화")["text"] == "부정"
 
 
-def test_it_calls_the_tool_that_fits(dure):
-    answer = ask(dure, "부산 날씨 어때?", "--tools", MINI / "tools.json")
+@pytest.mark.parametrize("question, name, arguments", [
+    ("부산 날씨 어때?", "get_weather", {"city": "부산"}), ("부산 날씨 알려 줘", "get_weather", {"city": "부산"}),
+    ("10분 타이머 맞춰 줘", "set_timer", {"minutes": 10}),
+])
+def test_it_calls_the_tool_that_fits(dure, question, name, arguments):
+    answer = ask(dure, question, "--tools", MINI / "tools.json")
     assert answer["finish_reason"] == "tool_calls"
     call = answer["tool_calls"][0]["function"]
-    assert call["name"] == "get_weather" and json.loads(call["arguments"]) == {"city": "부산"}
+    assert call["name"] == name and json.loads(call["arguments"]) == arguments
+
+
+@pytest.mark.parametrize("question", ["서울에서 부산까지 가는 길 알려 주세요.", "안녕하세요"])
+def test_it_answers_in_words_where_no_tool_fits(dure, question):
+    answer = ask(dure, question, "--tools", MINI / "tools.json")
+    assert answer["finish_reason"] == "stop" and not answer["tool_calls"] and len(answer["text"]) > 5
+
+
+@pytest.mark.parametrize("question, number", [("37 + 48은 얼마인가요?", "85"), ("91 - 17은?", "74"), ("What is 6 times 7?", "42"),
+                                              ("지금 3시 40분입니다. 50분 뒤는 몇 시인가요?", "30"), ("5 km는 몇 m인가요?", "5000")])
+def test_it_calculates(dure, question, number):
+    assert re.findall(r"\d+", ask(dure, question)["text"])[-1] == number

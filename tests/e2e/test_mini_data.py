@@ -57,7 +57,7 @@ def data(raw):
 
 @pytest.fixture(scope="module")
 def train(data):
-    return lines_of(data / "train.jsonl")
+    return lines_of(data / "train.jsonl") + lines_of(data / "second.jsonl")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
     make_data.py --raw FOLDER --out FOLDER [--size 1.0] [--seed N]
 
-Reads chatbot_ko.tsv and nsmc_reviews.tsv.xz in --raw. Writes to --out train.jsonl and valid.jsonl (one talk a line:
+Reads chatbot_ko.tsv and nsmc_reviews.tsv.xz in --raw. Writes to --out train.jsonl, second.jsonl and valid.jsonl (one talk a line:
 messages, perhaps tools and kwargs), pretrain.txt (texts, an empty line between), test/TASK.jsonl (talks up to the reply
 that is expected, and expect), test/plain.txt (a text a line) and manifest.json. The same seed gives the same bytes. What a test asks about (the word,
 the operands, the review) is in no training text: a hash of it says where it goes.
@@ -79,6 +79,14 @@ def tasks(reviews, everyday):
     return table
 
 
+# Examples of a second, short training: fewer of all, most of what the first one is worst at.
+SECOND = {"count": 5_000, "count_all": 2_000, "syllables": 5_000, "spell": 2_000, "letter_at": 2_000, "reverse": 5_000, "sort": 7_000,
+          "sort_numbers": 6_000, "add": 2_000, "subtract": 4_000, "multiply": 2_000, "divide": 2_000, "problem": 1_000, "clock_later": 1_000,
+          "clock_between": 1_000, "weekday": 500, "date_later": 1_000, "age": 500, "units": 2_500, "extract": 3_000, "tool": 10_000,
+          "tool_result": 1_000, "no_tool": 12_000, "aside": 2_500, "sentiment": 50_000, "fact": 2_000, "self": 1_000, "greeting": 1_700,
+          "everyday": 40_000, "mixed": 1_500, "mixed_tools": 1_500}
+
+
 def key_of(line):
     return hashlib.sha256(compact(line).encode()).digest()
 
@@ -109,10 +117,15 @@ def says_insult(example):
     return any(m["role"] == "assistant" and is_insult(m["content"]) for m in example.messages)
 
 
-def draw(rng, name, wanted, maker, size):
+def splits_of(name, wanted, size):
     small = min(1.0, size * 4)
     tests = 0 if name in UNTESTED else SENTIMENT_TEST_MOST if name == "sentiment" else TEST_MOST
-    drawn = Drawn({"train": round(wanted * size), "valid": round(VALID_MOST * small), "test": max(min(tests, 2), round(tests * small))})
+    return {"train": round(wanted * size), "valid": round(VALID_MOST * small), "test": max(min(tests, 2), round(tests * small))}
+
+
+def draw(rng, name, wanted, maker, size, most):
+    """most: lines of each split."""
+    drawn = Drawn(most)
     for _ in range(round(wanted * size) * 3 + PATIENCE * drawn.most["test"]):
         if drawn.full():
             break
@@ -154,9 +167,10 @@ def make(raw, out, size, seed):
     rng = random.Random(seed)
     reviews = Reviews(rng, read_reviews(raw / "nsmc_reviews.tsv.xz"))
     everyday = talk.Everyday(rng, talk.read_everyday(raw / "chatbot_ko.tsv"))
-    train, valid, counts = [], [], {}
-    for name, (wanted, maker) in tasks(reviews, everyday).items():
-        lines = draw(random.Random(f"{seed} {name}"), name, wanted, maker, size)
+    train, valid, second, counts = [], [], [], {}
+    table = tasks(reviews, everyday)
+    for name, (wanted, maker) in table.items():
+        lines = draw(random.Random(f"{seed} {name}"), name, wanted, maker, size, splits_of(name, wanted, size))
         counts[name] = {split: len(of) for split, of in lines.items()}
         counts[name]["bytes"] = sum(map(said, lines["train"]))
         train += lines["train"]
@@ -165,9 +179,14 @@ def make(raw, out, size, seed):
             write_lines(out / "test" / f"{name}.jsonl", lines["test"])
     rng.shuffle(train)
     rng.shuffle(valid)
+    for name, wanted in SECOND.items():
+        most = {"train": round(wanted * size), "valid": 0, "test": 0}
+        second += draw(random.Random(f"{seed} second {name}"), name, wanted, table[name][1], size, most)["train"]
+    rng.shuffle(second)
     texts = reviews.plain[:round(PRETRAIN_TEXTS * size)]
     write_lines(out / "train.jsonl", train)
     write_lines(out / "valid.jsonl", valid)
+    write_lines(out / "second.jsonl", second)
     (out / "pretrain.txt").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
     held_out = reviews.held_out[:max(20, round(PLAIN_TEST_TEXTS * size))]
     (out / "test" / "plain.txt").write_text("\n".join(held_out) + "\n", encoding="utf-8")
