@@ -444,7 +444,7 @@ typedef struct DureTrainOptions {
     uint64_t seed;
     int64_t save_every, valid_every; /* steps */
     int64_t most_bad;                /* lines of data that may be left out */
-    int recompute;                   /* 1: less memory, a third more time */
+    int recompute;                   /* 1: less memory, up to a third more time */
     int bf16;                        /* 1: products of numbers rounded to bf16 where the processor has them */
     int save_bf16;                   /* 1: the saved weights are BF16, else F32 */
     int threads;                     /* 0: one per processor */

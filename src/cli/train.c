@@ -82,7 +82,7 @@ static const Option train_own[] = {
     { "bad-lines", 0, OPTION_INT, "N",
       N_("Lines of data that may be left out because they cannot be read. Default: 100."), AT(train.most_bad), 0,
       1e12 },
-    { "recompute", 0, OPTION_FLAG, NULL, N_("Keep less in memory and compute it again: a third more time."),
+    { "recompute", 0, OPTION_FLAG, NULL, N_("Keep less in memory and compute it again: up to a third more time."),
       AT(recompute) },
     { "f32", 0, OPTION_FLAG, NULL, N_("Multiply in float32 even where the processor multiplies bf16."), AT(f32) },
     { "save-bf16", 0, OPTION_FLAG, NULL, N_("Save matrices as BF16 instead of F32."), AT(save_bf16) },
