@@ -13,7 +13,6 @@ it that family is left out. What transformers lacks, the draft layer of K-EXAONE
 """
 import argparse
 import contextlib
-import functools
 import importlib.util
 import json
 import os
@@ -24,6 +23,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import torch
 import torch.nn.functional as F
 import transformers
+from make_golden import with_softmax_routers
 from safetensors.torch import load_file
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -99,7 +99,7 @@ class Draft(torch.nn.Module):
 def gap_of(router, scores):
     """How far the worst choice is from the best that was left out: of experts, and of groups by their two best."""
     best = lambda x, k: x.sort(-1, descending=True).values[:, k - 1 : k + 1]
-    scores = scores.detach() + router.e_score_correction_bias
+    scores = scores.detach() + getattr(router, "e_score_correction_bias", 0)
     groups = scores.view(len(scores), router.num_group, -1)
     worth, least = groups.topk(2, -1).values.sum(-1), float("inf")
     if router.topk_group < router.num_group:
@@ -113,13 +113,6 @@ def balance_of(scores, ids):
     """Of a layer, E times the sum over experts of their share of all choices times their mean score (arXiv 2101.03961, equation 4)."""
     experts = scores.shape[1]
     return experts * (ids.flatten().bincount(minlength=experts) / ids.numel() * scores.mean(0)).sum()
-
-
-def softmax_router(router, x):
-    """What the router's forward is where scores are a softmax, of which there is no correction (arXiv 2101.03961)."""
-    logits = F.linear(x.view(-1, x.shape[-1]), router.weight)
-    weights, ids = logits.softmax(-1).topk(router.top_k, -1)
-    return logits, weights / weights.sum(-1, keepdim=True) * router.routed_scaling_factor, ids
 
 
 # ---- Models ----------------------------------------------------------------------------------------------------------------------
@@ -141,14 +134,13 @@ class Published:
         self.draft = Draft(draft, raw) if draft else None
         for name, p in self.model.named_parameters():
             p.requires_grad_("e_score_correction_bias" not in name)
+        if softmax:
+            with_softmax_routers(self.model)
         self.routed = {}  # router: the scores and the choices of each document
         for module in self.model.modules():
             if type(module).__name__.endswith("TopkRouter"):
                 scores = (lambda logits: logits.softmax(-1)) if softmax else torch.sigmoid
                 module.register_forward_hook(lambda router, _, out, scores=scores: self.routed.setdefault(router, []).append((scores(out[0]), out[2])))
-                if softmax:
-                    module.forward = functools.partial(softmax_router, module)
-                    module.e_score_correction_bias.zero_()
 
     def parameters(self):
         """(name, parameter) of what is learned, by the names in memory."""
