@@ -143,7 +143,7 @@ static int compare_models(Running *first, Running *second, const ScoreOptions *o
     if (!code) code = score_text(&tokens, first->model, text, source);
     if (!code) code = score_windows(&how, o, context);
     if (!code) {
-        c.rows = need(calloc((size_t)(c.chunk * c.vocab), sizeof *c.rows));
+        c.rows = need(calloc((size_t)(c.chunk * c.vocab) + 1, sizeof *c.rows));
         c.divergences = need(malloc((size_t)(tokens.n + 1) * sizeof *c.divergences));
         remarks_show(&first->remarks);
         interrupt_catch();
