@@ -139,6 +139,7 @@ Err normalise_charsmap(const Normaliser *self, Marked in, RegexRun *regexes, Mar
     for (size_t begin = 0, end; begin < in.text.n; begin = end) {
         end = grapheme_end(in.text, begin);
         put_cluster(self->charsmap, in, begin, end, out);
+        if (in.head && !out->head) out->head = out->text.n; // where the first is deleted, the next one counts as it
     }
     return out->text.failed || out->mark.failed ? err_memory("normalising") : OK;
 }

@@ -39,6 +39,7 @@ static uint8_t any_mark(Marked in, size_t begin, size_t end)
 
 static void copy(Marked in, size_t begin, size_t end, MarkedBuf *out)
 {
+    if (begin < in.head) out->head = out->text.n + (end < in.head ? end : in.head) - begin;
     marked_put(out, in.text.at + begin, end - begin, in.mark ? in.mark + begin : NULL);
 }
 
@@ -101,7 +102,10 @@ static Form form_of(uint32_t flag)
 static bool normalise_chunk(Marked in, size_t begin, size_t end, Form form, Buf *work, Buf *spare, MarkedBuf *out)
 {
     work->n = 0;
-    if (!decompose(in.text, begin, end, form.decompose, work)) return false;
+    size_t behind = in.head < begin ? begin : in.head < end ? in.head : end;
+    if (!decompose(in.text, begin, behind, form.decompose, work)) return false;
+    size_t head = work->n / sizeof(int32_t);
+    if (!decompose(in.text, behind, end, form.decompose, work)) return false;
     size_t n = work->n / sizeof(int32_t);
     spare->n = 0;
     buf_put(spare, work->at, work->n); // room to sort with
@@ -122,6 +126,7 @@ static bool normalise_chunk(Marked in, size_t begin, size_t end, Form form, Buf 
     for (size_t i = 0; i < n; i++) {
         char utf8[4];
         marked_fill(out, utf8, utf8_put(utf8, (uint32_t)c[i]), mark);
+        if (i < head) out->head = out->text.n;
     }
     return true;
 }
@@ -221,9 +226,9 @@ Err normalise_replace(const Normaliser *self, Marked in, RegexRun *regexes, Mark
             utf8_next(in.text.at, in.text.n, &from);
             continue;
         }
-        if (!begin && end && !self->with.n && !out->text.n) out->cut = true;
         copy(in, done, begin, out);
         marked_fill(out, self->with.at, self->with.n, any_mark(in, begin, end));
+        if (end <= in.head && in.head) out->head = out->text.n; // it counts as the last of what it replaces
         from = done = end;
         any = true;
     }
@@ -252,7 +257,6 @@ Err normalise_strip(const Normaliser *self, Marked in, RegexRun *regexes, Marked
         end = at;
     }
     if (!found) begin = self->left ? in.text.n : 0, end = self->left ? in.text.n : 0;
-    out->cut = self->left && begin;
     copy(in, self->left ? begin : 0, self->right ? end : in.text.n, out);
     return written(out);
 }
@@ -264,7 +268,6 @@ Err normalise_strip_accents(const Normaliser *self, Marked in, RegexRun *regexes
     for (size_t at = 0; at < in.text.n;) {
         size_t before = at;
         if (!(flags_of(utf8_next(in.text.at, in.text.n, &at)) & UNICODE_ACCENT)) continue;
-        out->cut = out->cut || !before;
         copy(in, done, before, out);
         done = at;
     }
@@ -296,6 +299,7 @@ Err normalise_lowercase(const Normaliser *self, Marked in, RegexRun *regexes, Ma
         size_t n = utf8_put(utf8, c == 0x130 ? 'i' : lower_case(c));
         if (c == 0x130) n += utf8_put(utf8 + n, 0x307); // the only code point whose lower case is two
         marked_fill(out, utf8, n, any_mark(in, before, at));
+        if (before < in.head) out->head = out->text.n;
     }
     return written(out);
 }
@@ -304,15 +308,11 @@ Err normalise_all(const Tokenizer *t, Marked in, RegexRun *regexes, MarkedBuf *o
 {
     out->marked = spare->marked = in.mark != NULL;
     Err e = OK;
-    bool cut = false;
     for (size_t i = 0; i < t->normaliser_count && !e.code; i++) {
         MarkedBuf *to = (t->normaliser_count - i) % 2 ? out : spare; // the last one writes to *out
-        to->text.n = to->mark.n = 0;
-        to->cut = false;
+        to->text.n = to->mark.n = to->head = 0;
         e = t->normalisers[i].run(&t->normalisers[i], in, regexes, to);
         in = marked_view(to);
-        cut = cut || to->cut;
     }
-    out->cut = cut;
     return e;
 }

@@ -151,17 +151,35 @@ bool step_split(Run *run, const Step *step, Str piece)
 
 // ---- Steps that change text ----------------------------------------------------------------------------------------
 
+// Bytes at the beginning of `piece` that come from the first character of the whole text.
+static size_t head_of(const Run *run, Str piece)
+{
+    size_t before = (size_t)((uintptr_t)piece.at - (uintptr_t)run->head.at);
+    if (before >= run->head.n) return 0;
+    return run->head.n - before < piece.n ? run->head.n - before : piece.n;
+}
+
+// What a piece has become goes on, with `head` bytes from the first character of the whole text; frees the text.
+static bool rewritten(Run *run, const Step *step, Buf *text, size_t head)
+{
+    const Str before = run->head;
+    bool good = !text->failed;
+    if (!good) run->err = err_memory("tokenizing");
+    run->head = (Str){ text->at, head };
+    if (good) good = step->split ? step_split(run, step, buf_str(text)) : run_next(run, step, buf_str(text));
+    run->head = before;
+    buf_free(text);
+    return good;
+}
+
 bool step_prefix_space(Run *run, const Step *step, Str piece)
 {
     if (piece.at[0] == ' ') return run_next(run, step, piece);
     Buf text = { 0 };
+    size_t head = head_of(run, piece);
     buf_char(&text, ' ');
     buf_put(&text, piece.at, piece.n);
-    bool good = !text.failed;
-    if (!good) run->err = err_memory("tokenizing");
-    good = good && run_next(run, step, buf_str(&text));
-    buf_free(&text);
-    return good;
+    return rewritten(run, step, &text, head ? head + 1 : 0);
 }
 
 // Spaces become the replacement character, which begins words; one may be put in front.
@@ -169,8 +187,9 @@ bool step_metaspace(Run *run, const Step *step, Str piece)
 {
     Buf text = { 0 };
     Str mark = step->text;
+    size_t head = head_of(run, piece), new_head = 0;
     bool begins = piece.at[0] == ' ' || (piece.n >= mark.n && !memcmp(piece.at, mark.at, mark.n));
-    bool wanted = step->prepend == PREPEND_ALWAYS || (step->prepend == PREPEND_FIRST && piece.at == run->text_begin);
+    bool wanted = step->prepend == PREPEND_ALWAYS || (step->prepend == PREPEND_FIRST && head);
     if ((!wanted || begins) && !memchr(piece.at, ' ', piece.n))
         return step->split ? step_split(run, step, piece) : run_next(run, step, piece);
     if (wanted && !begins) buf_put(&text, mark.at, mark.n);
@@ -179,10 +198,7 @@ bool step_metaspace(Run *run, const Step *step, Str piece)
             buf_put(&text, mark.at, mark.n);
         else
             buf_char(&text, piece.at[i]);
+        if (i < head) new_head = text.n;
     }
-    bool good = !text.failed;
-    if (!good) run->err = err_memory("tokenizing");
-    if (good) good = step->split ? step_split(run, step, buf_str(&text)) : run_next(run, step, buf_str(&text));
-    buf_free(&text);
-    return good;
+    return rewritten(run, step, &text, new_head);
 }

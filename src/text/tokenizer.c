@@ -56,10 +56,10 @@ static bool put_token(Run *run, const Added *token)
 static bool encode_normalised(Run *run, Marked text)
 {
     size_t from = 0, taken = 0;
+    run->head = (Str){ text.text.at, text.head };
     while (taken < text.text.n || from < text.text.n) {
         Match m = matcher_next(run->t, &run->t->after, text, run->options, from, taken);
         if (m.begin > taken && !run_next(run, NULL, (Str){ text.text.at + taken, m.begin - taken })) return false;
-        run->text_begin = NULL;
         if (!m.token) return true;
         if (!put_token(run, m.token)) return false;
         from = m.next;
@@ -70,28 +70,29 @@ static bool encode_normalised(Run *run, Marked text)
 
 static bool encode_between(Run *run, Marked text)
 {
-    if (!run->t->normaliser_count) {
-        if (run->text_begin) run->text_begin = text.text.at;
-        return encode_normalised(run, text);
-    }
+    if (!run->t->normaliser_count) return encode_normalised(run, text);
     run->err = normalise_all(run->t, text, run->work->regexes, &run->work->normal, &run->work->spare);
     if (run->err.code) return false;
-    Marked normal = marked_view(&run->work->normal);
-    if (run->text_begin) run->text_begin = run->work->normal.cut ? NULL : normal.text.at;
-    return encode_normalised(run, normal);
+    return encode_normalised(run, marked_view(&run->work->normal));
+}
+
+static size_t first_char(Str text)
+{
+    size_t n = 0;
+    if (text.n) utf8_next(text.at, text.n, &n);
+    return n;
 }
 
 static bool encode_text(Run *run, Marked text)
 {
     size_t from = 0, taken = 0;
-    run->text_begin = text.text.at;
     while (taken < text.text.n || from < text.text.n) {
         Match m = matcher_next(run->t, &run->t->before, text, run->options, from, taken);
         if (m.begin > taken) {
-            Marked between = { { text.text.at + taken, m.begin - taken }, text.mark ? text.mark + taken : NULL };
+            Marked between = { { text.text.at + taken, m.begin - taken }, text.mark ? text.mark + taken : NULL,
+                               taken ? 0 : first_char(text.text) };
             if (!encode_between(run, between)) return false;
         }
-        run->text_begin = NULL; // whatever comes now is not at the start
         if (!m.token) return true;
         if (!put_token(run, m.token)) return false;
         from = m.next;
@@ -233,8 +234,7 @@ Err pretokenize(const Tokenizer *t, Str text, PieceTake *take, void *user)
     Err e = work_take(t, &run.work);
     if (e.code) return e;
     regex_run_begin(run.work->regexes, text.n);
-    run.text_begin = text.at;
-    if (!encode_between(&run, (Marked){ .text = text })) e = run.err;
+    if (!encode_between(&run, (Marked){ .text = text, .head = first_char(text) })) e = run.err;
     work_leave(t, run.work, text.n);
     return e;
 }

@@ -11,8 +11,11 @@ Detokenizer detokenizer_new(const Tokenizer *tokenizer, bool keep_special)
     return (Detokenizer){ .tokenizer = tokenizer, .keep_special = keep_special };
 }
 
-static Str spelling(const Tokenizer *t, int32_t id)
+// What the decoder is given: an added token that matches normalised text is decoded as it is looked for.
+static Str undecoded(const Tokenizer *t, int32_t id)
 {
+    for (size_t i = 0; i < t->added_count && t->tokens[id].flags & TOKEN_ADDED; i++)
+        if (t->added[i].id == id && t->added[i].normalized) return t->added[i].pattern;
     return (Str){ buf_str(&t->spelling).at + t->tokens[id].at, t->tokens[id].n };
 }
 
@@ -177,7 +180,7 @@ static void put_token(Detokenizer *d, int32_t id, Buf *out)
         break;
     case DECODE_PLAIN:
         if (first && t->decode_drop_first)
-            put_replaced(spelling(t, id), t->decode_find, str(""), out);
+            put_replaced(undecoded(t, id), t->decode_find, str(""), out);
         else
             buf_put(out, s.at, s.n);
         break;

@@ -62,12 +62,13 @@ int regex_find(const Regex *regex, RegexRun *run, Str text, size_t from, size_t 
 typedef struct Marked {
     Str text;
     const uint8_t *mark;
+    size_t head; // bytes at its beginning that come from the first character of the whole text
 } Marked;
 
 typedef struct MarkedBuf {
     Buf text, mark;
     bool marked; // whether `mark` is kept
-    bool cut;    // what stood at the start of the text is gone: nothing in it is at the start any more
+    size_t head;
 } MarkedBuf;
 
 void marked_put(MarkedBuf *out, const char *at, size_t n, const uint8_t *mark); // mark NULL: zeros
@@ -75,7 +76,7 @@ void marked_fill(MarkedBuf *out, const char *at, size_t n, uint8_t mark);       
 void marked_free(MarkedBuf *b);
 static inline Marked marked_view(const MarkedBuf *b)
 {
-    return (Marked){ buf_str(&b->text), b->marked ? (const uint8_t *)buf_str(&b->mark).at : NULL };
+    return (Marked){ buf_str(&b->text), b->marked ? (const uint8_t *)buf_str(&b->mark).at : NULL, b->head };
 }
 
 // ---- Normalisers (normalize.c) -------------------------------------------------------------------------------------
@@ -376,7 +377,7 @@ struct Run {
     Ids *out;
     Err err;
     Work *work;
-    const char *text_begin; // where the whole text begins, if the piece in hand is at its start
+    Str head; // what comes from the first character of the whole text, where the piece in hand lies
     PieceTake *take;        // gets the pieces instead of the model; or NULL
     void *user;
 };

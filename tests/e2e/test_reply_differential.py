@@ -1,6 +1,6 @@
 """Replies beside a second parser: random ones in every form, new at every run, cut anywhere and fed in pieces of any size.
 
-DURE_SEED=N repeats a run; DURE_CASES=N takes more or fewer than the usual number.
+DURE_SEED=N draws others, DURE_CASES=N takes more or fewer than the usual number.
 """
 import json
 import os

@@ -1,7 +1,7 @@
-"""tokenize and detokenize against Hugging Face `tokenizers`, on texts that are new on every run.
+"""tokenize and detokenize against Hugging Face `tokenizers`, on texts that are drawn.
 
-Every tokenizer.json below tests/golden/text takes part. The texts come from $DURE_SEED, which conftest draws where it is
-not set and prints at the end, so a failure can be had again. A failure is shown on the shortest text that still fails.
+Every tokenizer.json below tests/golden/text takes part. The texts come from $DURE_SEED, which conftest sets where it is
+not set and prints at the end. A failure is shown on the shortest text that still fails.
 """
 import json
 import os

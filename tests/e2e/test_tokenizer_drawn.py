@@ -1,8 +1,8 @@
-"""tokenize and detokenize against Hugging Face `tokenizers`, with tokenizers that are drawn anew on every run.
+"""tokenize and detokenize against Hugging Face `tokenizers`, with tokenizers that are drawn.
 
 Each is put together from components at random (normalisers, pre-tokenisers, post-processors, decoders, added tokens with all
-their flags) and trained on a few lines. Texts and tokenizers come from $DURE_SEED; a failure shows the tokenizer's parts and the
-shortest text that still fails.
+their flags) and trained on a few lines. Texts and tokenizers come from $DURE_SEED: another one draws others, and what it has found
+stands below in words. A failure shows the tokenizer's parts and the shortest text that still fails.
 """
 import json
 import os
@@ -174,3 +174,42 @@ def test_a_drawn_tokenizer_gives_the_same_ids_and_texts(dure, tmp_path, number):
                 ids = shrunk(ids, wrong)
                 pytest.fail(f"{where}: skip={skip} {ids} {[reference.id_to_token(i) for i in ids]} gives "
                             f"{dure('detokenize', tmp_path, *flags, stdin=json.dumps(ids)).ok().text!r}, not {decoded(reference, ids, skip)!r}")
+
+
+def composed(normaliser=None, pretokeniser=None, decoder=None, added=()):
+    t = Tokenizer(models.BPE(unk_token=None, fuse_unk=False))
+    if normaliser:
+        t.normalizer = normaliser
+    if pretokeniser:
+        t.pre_tokenizer = pretokeniser
+    t.train_from_iterator(["the 가나 of ▁_ab x 12 "] * 4, trainers.BpeTrainer(vocab_size=60, show_progress=False, initial_alphabet=list("▁_x1abc가나 ")))
+    t.add_tokens(list(added))
+    if decoder:
+        t.decoder = decoder
+    return t
+
+
+FIRST = pre_tokenizers.Metaspace("_", "first", split=True)
+FOUND = {
+    "first behind another metaspace": composed(pretokeniser=pre_tokenizers.Sequence([pre_tokenizers.Metaspace("▁", "always", split=False), FIRST])),
+    "first behind one that splits": composed(pretokeniser=pre_tokenizers.Sequence([pre_tokenizers.Metaspace("▁", "always", split=True), FIRST])),
+    "a prepended mark and the first character are both first": composed(
+        normalizers.Prepend("▁"), pre_tokenizers.Sequence([pre_tokenizers.Split("▁", "isolated"), FIRST])),
+    "a run replaced by one character counts as its last": composed(normalizers.Replace(Regex(r"[^\s\p{L}\p{N}]+"), "x"), FIRST),
+    "what is deleted takes its place with it": composed(normalizers.Replace(Regex(r"[ab]"), ""), FIRST),
+    "the first character decomposed": composed(normalizers.NFD(), pre_tokenizers.Sequence([pre_tokenizers.Split(Regex("."), "isolated"), FIRST])),
+    "a normalised token ahead": composed(normalizers.Prepend("▁"), FIRST, added=[AddedToken("c", normalized=True)]),
+    "a normalised token decodes as it is looked for": composed(
+        normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(Regex(r"\p{L}+"), "")]),
+        decoder=decoders.Metaspace("▁", "always"), added=[AddedToken("가나", normalized=True)]),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_drawing_has_found(dure, tmp_path, name):
+    FOUND[name].save(str(tmp_path / "tokenizer.json"))
+    reference = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for text in ("a", "ab", "abc", "c", "ca", " ", "  a", "--a", "-a", "▁a", "_a", "가", "가나 1", "a b", "a 가나", ""):
+        ids = reference.encode(text).ids
+        assert dure("tokenize", tmp_path, "--ids", stdin=text.encode()).ok().json == ids, text
+        assert dure("detokenize", tmp_path, stdin=json.dumps(ids)).ok().text == reference.decode(ids), text
