@@ -15,6 +15,7 @@ from conftest import ROOT, run_program
 MINI = ROOT / "tools/mini"
 MODEL_FILES = ROOT / "models/dure-mini"
 sys.path.insert(0, str(MINI))
+import daily  # noqa: E402
 from clean import is_clean, is_insult  # noqa: E402
 from evaluate import evaluate, is_right, well_formed  # noqa: E402
 from talk import polite  # noqa: E402
@@ -96,7 +97,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(raw, data, t
 @pytest.mark.once
 def test_no_question_of_a_test_is_in_training(train, tests):
     learned = {m["content"] for line in train for m in line["messages"] if m["role"] == "user"}
-    asked = {question(line) for lines in tests.values() for line in lines}
+    asked = {question(line) for name, lines in tests.items() if name != "names" for line in lines}
+    asked |= {next(m["content"] for m in line["messages"] if m["role"] == "user") for line in tests["names"]}  # who tells which name
     assert len(asked) > 300
     assert not learned & asked
 
@@ -131,6 +133,37 @@ def test_no_review_of_a_test_is_in_training_or_in_the_plain_text(data, train, te
         assert line["essence"].removeprefix("review ") not in everything
     held_out = (data / "test/plain.txt").read_text(encoding="utf-8").splitlines()
     assert len(held_out) > 10 and not any(text in everything for text in held_out)
+
+
+@pytest.mark.once
+def test_no_daily_wording_of_a_test_is_in_training_however_it_is_dressed(train, tests):
+    learned = {daily.bare(m["content"]) for line in train for m in line["messages"] if m["role"] == "user"}
+    asked = {wording for wording in daily.HELD_WORDINGS if any(wording in daily.bare(question(line)) for line in tests["daily"])}
+    assert len(asked) > 5 and not learned & asked
+    assert all(question(line) and line["expect"]["one_of"] for line in tests["daily"])
+
+
+@pytest.mark.once
+def test_a_daily_wording_has_one_meaning_and_its_answers_may_be_said():
+    meanings = {}
+    for wordings, answers in daily.TABLE_KO + daily.TABLE_EN:
+        assert len(wordings) >= 3 and answers and all(is_clean(answer) and len(answer) < 90 for answer in answers), answers
+        for wording, _ in wordings:
+            assert meanings.setdefault(daily.bare(wording), answers) == answers, wording
+    assert all(polite(answer) == answer for _, answers in daily.TABLE_KO for answer in answers if answer[-1] in ".?"), "as every answer"
+
+
+@pytest.mark.once
+def test_a_name_is_told_before_it_is_asked_for(train, tests):
+    for line in tests["names"]:
+        assert any(line["expect"]["holds"] in m["content"] for m in line["messages"] if m["role"] == "user"), line
+    assert len({line["expect"]["holds"] for line in tests["names"]}) > 3
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("plain, said", [("배고파", "배고파요"), ("생일이야", "생일이에요"), ("꿈이 뭐야", "꿈이 뭐예요"), ("쉬고 싶다", "쉬고 싶어요"), ("좋은데", "좋은데")])
+def test_what_is_said_is_made_polite(plain, said):
+    assert daily.made_polite(plain) == said
 
 
 # ---- Answers -------------------------------------------------------------------------------------------------------
@@ -443,6 +476,7 @@ def test_answers_are_judged_by_what_is_expected():
     assert not is_right({"number": 3}, says("13개입니다.")) and not is_right({"number": 3}, says(""))
     assert is_right({"numbers": [2, 1]}, says("몫은 2, 나머지는 1입니다."))
     assert is_right({"text": "긍정"}, says("긍정\n")) and not is_right({"text": "긍정"}, says("긍정입니다"))
+    assert is_right({"one_of": ["네.", "예."]}, says("예.")) and not is_right({"one_of": ["네.", "예."]}, says("아니요."))
     assert is_right({"holds": "서울"}, says("수도는 서울입니다.")) and not is_right({"holds": "서울"}, says("부산"))
     assert is_right({"json": '{"a":1}'}, says('{"a":1}')) and not is_right({"json": '{"a":1}'}, says('{"a":2}'))
     call = {"call": {"name": "f", "arguments": {"a": 1, "b": 2}}}

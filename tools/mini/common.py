@@ -7,11 +7,16 @@ TEST_SHARE, VALID_SHARE = 0.03, 0.01
 HELD_OUT = "strawberry"  # asked of every model: never in training
 
 
+def share_of(text):
+    """A number from 0 to 1, by hash."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2 ** 64
+
+
 def split_of(essence):
     """"train", "valid" or "test": the same for all wordings of one question."""
     if HELD_OUT in essence:
         return "test"
-    share = int.from_bytes(hashlib.sha256(essence.encode()).digest()[:8], "big") / 2 ** 64
+    share = share_of(essence)
     return "test" if share < TEST_SHARE else "valid" if share < TEST_SHARE + VALID_SHARE else "train"
 
 

@@ -59,6 +59,8 @@ def is_right(expect, message):
         return numbers(content)[-1:] == [expect["number"]]
     if "numbers" in expect:
         return numbers(content)[-len(expect["numbers"]):] == expect["numbers"]
+    if "one_of" in expect:
+        return content in expect["one_of"]
     if "holds" in expect:
         return any(part in content for part in expect["holds"].split("|"))
     if "json" in expect:

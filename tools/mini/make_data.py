@@ -15,6 +15,7 @@ import random
 
 import calls
 import clocks
+import daily
 import facts
 import fields
 import letters
@@ -35,7 +36,7 @@ PLAIN_TASKS = ("count", "spell", "add", "subtract", "multiply", "divide", "probl
 UNTHINKING = 0.04  # of the talks are with enable_thinking false
 ASKED_VARIOUSLY = ("count", "count_all", "syllables", "spell", "letter_at", "reverse", "sort", "sort_numbers", "add", "subtract", "multiply", "divide",
                    "units", "extract")  # whose requests may end otherwise, since their splits are by what is asked about
-UNTESTED = ("greeting", "everyday", "mixed", "mixed_tools")
+UNTESTED = ("greeting", "everyday", "mixed", "mixed_tools", "chat", "daily_aside")
 PATIENCE = 60  # draws for each example that is wanted
 
 
@@ -71,10 +72,15 @@ def tasks(reviews, everyday):
         "self": (5_000, talk.self_talk),
         "greeting": (3_000, talk.greeting),
         "everyday": (16_000, everyday.talk),
+        "daily": (0, daily.daily),
+        "names": (0, daily.name_talk),
     }
     table["aside"] = (3_000, lambda rng: calls.aside(rng, [table[name][1] for name in ASIDES]))
     plain = [table[name][1] for name in PLAIN_TASKS]
     table["mixed"] = (9_000, lambda rng: talk.mixed(rng, plain, None))
+    chat = [daily.daily, daily.daily, talk.greeting, talk.self_talk, facts.fact, everyday.talk, letters.count_letters]
+    table["chat"] = (0, lambda rng: talk.mixed(rng, chat, None))
+    table["daily_aside"] = (0, lambda rng: calls.aside(rng, [daily.daily]))
     table["mixed_tools"] = (4_000, lambda rng: talk.mixed(rng, plain, calls.call_tool))
     return table
 
@@ -83,8 +89,8 @@ def tasks(reviews, everyday):
 SECOND = {"count": 5_000, "count_all": 2_000, "syllables": 5_000, "spell": 2_000, "letter_at": 2_000, "reverse": 5_000, "sort": 7_000,
           "sort_numbers": 6_000, "add": 2_000, "subtract": 4_000, "multiply": 2_000, "divide": 2_000, "problem": 1_000, "clock_later": 1_000,
           "clock_between": 1_000, "weekday": 500, "date_later": 1_000, "age": 500, "units": 2_500, "extract": 3_000, "tool": 10_000,
-          "tool_result": 1_000, "no_tool": 12_000, "aside": 2_500, "sentiment": 50_000, "fact": 2_000, "self": 1_000, "greeting": 1_700,
-          "everyday": 40_000, "mixed": 1_500, "mixed_tools": 1_500}
+          "tool_result": 1_000, "no_tool": 12_000, "aside": 2_500, "sentiment": 60_000, "fact": 3_000, "self": 2_000, "greeting": 3_000,
+          "everyday": 20_000, "daily": 25_000, "names": 3_000, "chat": 6_000, "daily_aside": 1_500, "mixed": 1_500, "mixed_tools": 1_500}
 
 
 def key_of(line):
@@ -120,7 +126,7 @@ def says_insult(example):
 def splits_of(name, wanted, size):
     small = min(1.0, size * 4)
     tests = 0 if name in UNTESTED else SENTIMENT_TEST_MOST if name == "sentiment" else TEST_MOST
-    return {"train": round(wanted * size), "valid": round(VALID_MOST * small), "test": max(min(tests, 2), round(tests * small))}
+    return {"train": round(wanted * size), "valid": round(VALID_MOST * small) if wanted else 0, "test": max(min(tests, 2), round(tests * small))}
 
 
 def draw(rng, name, wanted, maker, size, most):
@@ -167,7 +173,7 @@ def make(raw, out, size, seed):
     rng = random.Random(seed)
     reviews = Reviews(rng, read_reviews(raw / "nsmc_reviews.tsv.xz"))
     everyday = talk.Everyday(rng, talk.read_everyday(raw / "chatbot_ko.tsv"))
-    train, valid, second, counts = [], [], [], {}
+    train, valid, second, tests, counts = [], [], [], {}, {}
     table = tasks(reviews, everyday)
     for name, (wanted, maker) in table.items():
         lines = draw(random.Random(f"{seed} {name}"), name, wanted, maker, size, splits_of(name, wanted, size))
@@ -176,13 +182,17 @@ def make(raw, out, size, seed):
         train += lines["train"]
         valid += lines["valid"]
         if lines["test"]:
-            write_lines(out / "test" / f"{name}.jsonl", lines["test"])
+            tests[name] = lines["test"]
     rng.shuffle(train)
     rng.shuffle(valid)
     for name, wanted in SECOND.items():
         most = {"train": round(wanted * size), "valid": 0, "test": 0}
         second += draw(random.Random(f"{seed} second {name}"), name, wanted, table[name][1], size, most)["train"]
     rng.shuffle(second)
+    tests["daily"] = daily.unheard(tests["daily"], train + second)
+    counts["daily"]["test"] = len(tests["daily"])
+    for name, lines in tests.items():
+        write_lines(out / "test" / f"{name}.jsonl", lines)
     texts = reviews.plain[:round(PRETRAIN_TEXTS * size)]
     write_lines(out / "train.jsonl", train)
     write_lines(out / "valid.jsonl", valid)
