@@ -1,6 +1,6 @@
 """Folders that `dure train` wrote, and what transformers computes with them: tests/vectors/trained/FAMILY.
 
-    python tools/make_trained_vectors.py [--dure PATH]
+    python tools/make_trained_vectors.py [--dure PATH] [FAMILY]...
 
 Each is a tiny model trained for thirty steps on invented words. transformers' own loader must find every weight of its graph in the
 file, and nothing besides but the draft layers, which it drops. tests/e2e/test_trained.py holds dure to the logits. Needs torch and transformers.
@@ -38,6 +38,16 @@ FAMILIES = {
         "n_shared_experts": 1, "num_experts_per_tok": 2, "first_k_dense_replace": 1, "moe_layer_freq": 1, "scoring_func": "sigmoid",
         "topk_method": "none", "n_group": 1, "topk_group": 1, "norm_topk_prob": True, "routed_scaling_factor": 1.5, "rms_norm_eps": 1e-6,
         "rope_theta": 10000.0, "rope_interleave": True, "attention_bias": False, "tie_word_embeddings": False}),
+    "solar_open": ("SolarOpen", COMMON | {
+        "model_type": "solar_open", "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+        "moe_intermediate_size": 16, "n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2, "first_k_dense_replace": 0,
+        "norm_topk_prob": True, "routed_scaling_factor": 1.0, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 1.0,
+        "rope_scaling": {"type": "yarn", "factor": 2.0, "original_max_position_embeddings": 128}, "tie_word_embeddings": False}),
+    "hyperclovax": ("HyperCLOVAX", COMMON | {
+        "model_type": "hyperclovax", "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+        "rope_theta": 10000.0, "rope_scaling": None, "rms_norm_eps": 1e-5, "attention_bias": False, "mlp_bias": False,
+        "embedding_multiplier": 10.0, "attention_multiplier": 0.125, "residual_multiplier": 1.0, "logits_scaling": 0.125,
+        "use_post_norm": True, "tie_word_embeddings": False}),
 }
 
 
@@ -69,8 +79,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--dure", default=ROOT / "build/release/dure")
     parser.add_argument("--out", default=ROOT / "tests/vectors/trained", type=pathlib.Path)
+    parser.add_argument("families", nargs="*", default=list(FAMILIES))
     args = parser.parse_args()
-    for family, (classes, config) in FAMILIES.items():
+    for family in args.families:
+        classes, config = FAMILIES[family]
         ids = [1] + random.Random(5).choices(range(3, 320), k=39)
         to = args.out / family
         with tempfile.TemporaryDirectory() as folder:
