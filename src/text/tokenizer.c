@@ -89,7 +89,8 @@ static bool encode_text(Run *run, Marked text)
     while (taken < text.text.n || from < text.text.n) {
         Match m = matcher_next(run->t, &run->t->before, text, run->options, from, taken);
         if (m.begin > taken) {
-            Marked between = { { text.text.at + taken, m.begin - taken }, text.mark ? text.mark + taken : NULL,
+            Marked between = { { text.text.at + taken, m.begin - taken },
+                               text.mark ? text.mark + taken : NULL,
                                taken ? 0 : first_char(text.text) };
             if (!encode_between(run, between)) return false;
         }

@@ -377,8 +377,8 @@ struct Run {
     Ids *out;
     Err err;
     Work *work;
-    Str head; // what comes from the first character of the whole text, where the piece in hand lies
-    PieceTake *take;        // gets the pieces instead of the model; or NULL
+    Str head;        // what comes from the first character of the whole text, where the piece in hand lies
+    PieceTake *take; // gets the pieces instead of the model; or NULL
     void *user;
 };
 

@@ -52,6 +52,16 @@ def test_it_counts_letters(dure, question, number):
     assert number in re.findall(r"\d+", answer["text"]) and answer["reasoning_content"]
 
 
+@pytest.mark.parametrize("said, answer", [("배고파", "식사|드세요"), ("감기 걸렸어요", "병원"), ("점심 뭐 먹을까?", "어떠세요"), ("고마워", "천만|별말씀"),
+                                          ("오늘 너무 피곤해", "쉬세요"), ("내일 시험이야", "응원|잘 보실"), ("농담 하나 해 줘", "천도복숭아|킹콩"), ("I'm tired", "rest")])
+def test_it_answers_daily_talk_aptly(dure, said, answer):
+    assert re.search(answer, ask(dure, said)["text"])
+
+
+def test_it_remembers_a_name_within_a_talk(dure):
+    assert "민수님이라고" in dure("chat", "--greedy", stdin="내 이름은 민수야\n배고파\n내 이름이 뭐라고 했지?\n").ok().text
+
+
 def test_it_judges_a_review(dure):
     assert ask(dure, REVIEW + "정말 재미있게 봤어요. 배우들 연기도 최고!")["text"] == "긍정"
     assert ask(dure, REVIEW + "돈이 아깝다. 지루하고 재미없는 쓰레기 영화")["text"] == "부정"
