@@ -405,10 +405,20 @@ static Value eval_dict(Run *r, const Node *n, Frame *f)
     return dict;
 }
 
+// Whether jinja2 gives a filter the context, and so computes it only when it renders: those that call others by name, and random.
+static bool asks_context(const Node *filter)
+{
+    static const char *const names[] = { "map", "select", "reject", "selectattr", "rejectattr", "random" };
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (filter->builtin && !strcmp(filter->builtin->name, names[i])) return true;
+    return false;
+}
+
 // What jinja2 prints while it compiles: there a slice that fails gives Undefined.
 static bool is_constant(const Node *n)
 {
     if (!n || n->kind == E_CONST) return true;
+    if (n->kind == E_FILTER && asks_context(n)) return false;
     if (n->kind == E_NAME || n->kind == E_CALL || n->kind >= E_NAMESPACE_NAME || n->star || n->stars) return false;
     if (!is_constant(n->a) || !is_constant(n->b) || !is_constant(n->c)) return false;
     for (const Node *a = n->args; a; a = a->next)
@@ -438,6 +448,16 @@ static Value eval_slice(Run *r, const Node *n, Value of, Frame *f)
     if (!folded) return v;
     r->err = OK;
     return jinja_undefined_reason(r, "a literal was sliced in a way that it cannot be");
+}
+
+// What another filter hands to one that is computed later may still be computed before; Undefined itself leaves no constant.
+static Value eval_filtered(Run *r, const Node *n, Frame *f)
+{
+    const Node *printed = r->printed;
+    if (printed && asks_context(n)) r->printed = n->a->kind == E_FILTER ? n->a : NULL;
+    Value of = jinja_eval(r, n->a, f);
+    r->printed = printed;
+    return eval_filter(r, n, of, f);
 }
 
 static Value eval_item(Run *r, const Node *n, Frame *f)
@@ -522,7 +542,7 @@ static Value eval_here(Run *r, const Node *n, Frame *f)
     case E_CALL:
         return eval_call(r, n, f);
     case E_FILTER:
-        return eval_filter(r, n, jinja_eval(r, n->a, f), f);
+        return eval_filtered(r, n, f);
     case E_TEST:
         return eval_test(r, n, f);
     case E_AND:

@@ -69,13 +69,32 @@ static Value filter_trim(Run *r, Value self, const Value *a, const Args *args)
     return by_method(r, self, "strip", a, 1);
 }
 
+static Value with_safety(Run *r, Value self, bool safe)
+{
+    const Text *t = jinja_soft(r, self);
+    Text *copy = jinja_failed(r) ? NULL : jinja_alloc(r, 1, sizeof *copy);
+    if (!copy) return NOTHING;
+    *copy = *t;
+    copy->safe = safe;
+    return (Value){ .kind = V_TEXT, .text = copy };
+}
+
+static bool is_safe(Value v)
+{
+    return v.kind == V_TEXT && v.text->safe;
+}
+
 static Value filter_replace(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
     int64_t max;
-    const Text *t = jinja_soft(r, self), *old = jinja_soft(r, a[0]), *new = jinja_soft(r, a[1]);
+    if (!r->autoescape)
+        self = with_safety(r, self, false);
+    else if (is_safe(a[0]) || is_safe(a[1]))
+        self = jinja_escaped(r, self);
+    const Text *t = jinja_soft(r, self), *old = jinja_soft(r, a[0]);
+    const Text *new = jinja_soft(r, t->safe ? jinja_escaped(r, a[1]) : a[1]);
     if (!jinja_index(r, a[2].kind == V_NONE ? NOTHING : a[2], -1, &max)) return NOTHING;
-    if (r->autoescape && t->safe) new = jinja_soft(r, jinja_escaped(r, a[1]));
     return jinja_failed(r) ? NOTHING : jinja_replace(r, t, old, new, max);
 }
 
@@ -170,16 +189,6 @@ static Value filter_escape(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)a, (void)args;
     return jinja_escaped(r, self);
-}
-
-static Value with_safety(Run *r, Value self, bool safe)
-{
-    const Text *t = jinja_soft(r, self);
-    Text *copy = jinja_failed(r) ? NULL : jinja_alloc(r, 1, sizeof *copy);
-    if (!copy) return NOTHING;
-    *copy = *t;
-    copy->safe = safe;
-    return (Value){ .kind = V_TEXT, .text = copy };
 }
 
 static Value filter_safe(Run *r, Value self, const Value *a, const Args *args)
