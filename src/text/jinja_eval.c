@@ -405,20 +405,11 @@ static Value eval_dict(Run *r, const Node *n, Frame *f)
     return dict;
 }
 
-// Whether jinja2 gives a filter the context, and so computes it only when it renders: those that call others by name, and random.
-static bool asks_context(const Node *filter)
-{
-    static const char *const names[] = { "map", "select", "reject", "selectattr", "rejectattr", "random" };
-    for (size_t i = 0; i < COUNT(names); i++)
-        if (filter->builtin && !strcmp(filter->builtin->name, names[i])) return true;
-    return false;
-}
-
 // What jinja2 prints while it compiles: there a slice that fails gives Undefined.
 static bool is_constant(const Node *n)
 {
     if (!n || n->kind == E_CONST) return true;
-    if (n->kind == E_FILTER && asks_context(n)) return false;
+    if (n->kind == E_FILTER && n->flag) return false;
     if (n->kind == E_NAME || n->kind == E_CALL || n->kind >= E_NAMESPACE_NAME || n->star || n->stars) return false;
     if (!is_constant(n->a) || !is_constant(n->b) || !is_constant(n->c)) return false;
     for (const Node *a = n->args; a; a = a->next)
@@ -454,7 +445,7 @@ static Value eval_slice(Run *r, const Node *n, Value of, Frame *f)
 static Value eval_filtered(Run *r, const Node *n, Frame *f)
 {
     const Node *printed = r->printed;
-    if (printed && asks_context(n)) r->printed = n->a->kind == E_FILTER ? n->a : NULL;
+    if (printed && n->flag) r->printed = n->a->kind == E_FILTER ? n->a : NULL;
     Value of = jinja_eval(r, n->a, f);
     r->printed = printed;
     return eval_filter(r, n, of, f);
@@ -508,7 +499,7 @@ static Value eval_concat(Run *r, const Node *n, Frame *f)
     List *parts = jinja_list_new(r, count);
     for (const Node *a = n->args; parts && a && !jinja_failed(r); a = a->next) {
         parts->at[i++] = jinja_eval(r, a, f);
-        m.safe |= r->autoescape && parts->at[i - 1].kind == V_TEXT && parts->at[i - 1].text->safe;
+        m.safe |= r->autoescape && jinja_is_safe(parts->at[i - 1]);
     }
     for (i = 0; parts && i < count && !jinja_failed(r); i++)
         jinja_show(&m, m.safe ? jinja_escaped(r, parts->at[i]) : parts->at[i]);

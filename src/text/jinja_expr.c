@@ -337,6 +337,15 @@ static Str dotted_name(Parser *p)
     return name;
 }
 
+// Whether jinja2 gives a filter the context, and so computes it only when it renders: those that call others by name, and random.
+static bool asks_context(Str filter)
+{
+    static const char *const names[] = { "map", "select", "reject", "selectattr", "rejectattr", "random" };
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (str_equal(filter, str(names[i]))) return true;
+    return false;
+}
+
 static void set_builtin(Parser *p, Node *n, Str name, const char *what)
 {
     n->builtin = n->kind == E_FILTER ? jinja_filter(name) : jinja_test(name);
@@ -351,7 +360,9 @@ static Node *parse_filter(Parser *p, Node *of)
 {
     Node *n = jinja_node(p, E_FILTER);
     n->a = of;
-    set_builtin(p, n, dotted_name(p), N_("filter"));
+    Str name = dotted_name(p);
+    set_builtin(p, n, name, N_("filter"));
+    n->flag = asks_context(name);
     if (p->now.kind == T_LPAREN) parse_args(p, n);
     return n;
 }

@@ -139,7 +139,7 @@ static Value filter_join(Run *r, Value self, const Value *a, const Args *args)
     bool escape = false;
     for (size_t i = 0; parts && i < list->n && !jinja_failed(r); i++) {
         parts->at[i] = get_path(r, list->at[i], a[1], NOTHING);
-        escape |= parts->at[i].kind == V_TEXT && parts->at[i].text->safe;
+        escape |= jinja_is_safe(parts->at[i]);
     }
     Value between = a[0].kind == V_ABSENT ? jinja_literal(r, "") : jinja_str(r, a[0]);
     if (!parts || jinja_failed(r)) return NOTHING;

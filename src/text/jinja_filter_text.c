@@ -79,18 +79,13 @@ static Value with_safety(Run *r, Value self, bool safe)
     return (Value){ .kind = V_TEXT, .text = copy };
 }
 
-static bool is_safe(Value v)
-{
-    return v.kind == V_TEXT && v.text->safe;
-}
-
 static Value filter_replace(Run *r, Value self, const Value *a, const Args *args)
 {
     (void)args;
     int64_t max;
     if (!r->autoescape)
         self = with_safety(r, self, false);
-    else if (is_safe(a[0]) || is_safe(a[1]))
+    else if (jinja_is_safe(a[0]) || jinja_is_safe(a[1]))
         self = jinja_escaped(r, self);
     const Text *t = jinja_soft(r, self), *old = jinja_soft(r, a[0]);
     const Text *new = jinja_soft(r, t->safe ? jinja_escaped(r, a[1]) : a[1]);

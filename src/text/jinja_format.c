@@ -541,7 +541,7 @@ static void put_field(Format *f, Maker *m, Value v, const Text *spec)
         jinja_show(m, v);
         return;
     }
-    if (v.kind == V_TEXT && v.text->safe) {
+    if (jinja_is_safe(v)) {
         jinja_fail(f->r, ERR_FORMAT, "unsupported format specification for Markup");
         return;
     }
@@ -608,7 +608,7 @@ static void format_field(Format *f, Maker *m, const Text *format, size_t begin, 
         spec = jinja_made(&inner);
     }
     if (jinja_failed(f->r)) return;
-    if (!format->safe || (v.kind == V_TEXT && v.text->safe)) {
+    if (!format->safe || jinja_is_safe(v)) {
         put_field(f, m, v, spec.text);
         return;
     }

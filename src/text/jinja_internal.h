@@ -274,7 +274,7 @@ struct Node {
     NodeKind kind;
     TokenKind op;
     int line;
-    bool flag; // E_TEST: negated; S_FOR: recursive; S_BLOCK: scoped
+    bool flag; // E_FILTER: asks for the context; E_TEST: negated; S_FOR: recursive; S_BLOCK: scoped
     int uses;  // S_MACRO, S_CALL
     size_t count;
     const Text *key;
@@ -371,7 +371,11 @@ int64_t jinja_find(const Text *in, Str what, size_t from);    // byte offset or 
 int64_t jinja_find_last(Run *r, const Text *in, Str what, size_t upto); // the last one ending at or before upto
 bool jinja_is_space(uint32_t c);
 Value jinja_strip(Run *r, const Text *text, const Text *chars /* or NULL: white space */, bool left, bool right);
-Value jinja_escaped(Run *r, Value v); // HTML; Markup stays
+Value jinja_escaped(Run *r, Value v);     // HTML; Markup stays
+static inline bool jinja_is_safe(Value v) // Markup
+{
+    return v.kind == V_TEXT && v.text->safe;
+}
 
 // jinja_case.c
 typedef enum CaseOp { CASE_UPPER, CASE_LOWER, CASE_TITLE, CASE_CAPITALIZE, CASE_SWAP, CASE_FOLD } CaseOp;

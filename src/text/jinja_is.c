@@ -28,7 +28,7 @@ KIND_TEST(is_callable, v.kind == V_BOUND || v.kind == V_MACRO || v.kind == V_LOO
                            v.kind == V_UNDEFINED || (v.kind == V_BLOCKS && v.block))
 KIND_TEST(is_iterable, jinja_is_list(v) || v.kind == V_TEXT || v.kind == V_BYTES || v.kind == V_DICT ||
                            v.kind == V_UNDEFINED || v.kind == V_LOOP)
-KIND_TEST(is_escaped, v.kind == V_TEXT && v.text->safe)
+KIND_TEST(is_escaped, jinja_is_safe(v))
 // What has a length and can be indexed; Undefined has both methods, of which indexing raises only when used.
 KIND_TEST(is_sequence, v.kind == V_TEXT || v.kind == V_BYTES || v.kind == V_LIST || v.kind == V_TUPLE ||
                            v.kind == V_RANGE || v.kind == V_DICT || v.kind == V_UNDEFINED)

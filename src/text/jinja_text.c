@@ -239,7 +239,7 @@ Value jinja_escaped(Run *r, Value v)
     static const char *const names[] = {
         ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&#34;", ['\''] = "&#39;"
     };
-    if (v.kind == V_TEXT && v.text->safe) return v;
+    if (jinja_is_safe(v)) return v;
     const Text *text = jinja_soft(r, v);
     Maker m = { .r = r, .safe = true };
     size_t from = 0;

@@ -5,7 +5,7 @@ others some are held out, by hash, with all that is drawn of them.
 """
 import re
 
-from common import PARTICLES, Example, asked, korean, reply, share_of, split_of, user, varied_request, with_particle
+from common import PARTICLES, Example, asked, is_closed, korean, reply, share_of, split_of, user, varied_request, with_particle
 
 LEARNED, HELD = "daily: learned", "daily: held out 43"  # what the splits are drawn from
 HELD_SHARE = 0.08
@@ -578,7 +578,7 @@ def name_talk(rng):
         if rng.random() < 0.4:
             name = rng.choice("김이박최정강조윤장임한오서신권황") + name
         told = rng.choice([f"내 이름은 {with_particle(name, '이야')}", f"제 이름은 {name}입니다", f"나는 {with_particle(name, '이야')}", f"저는 {name}입니다",
-                           f"내 이름은 {name}", f"저는 {name}라고 해요" if with_particle(name, '은').endswith('는') else f"저는 {name}이라고 해요",
+                           f"내 이름은 {name}", f"저는 {name}{'이' * is_closed(name)}라고 해요",
                            f"안녕하세요, 저는 {name}입니다", f"안녕, 나는 {with_particle(name, '이야')}"])
         answer = rng.choice([f"만나서 반가워요, {name}님!", f"반가워요, {name}님. 무엇을 도와드릴까요?"])
         asks = rng.choice(["내 이름이 뭐야?", "내 이름이 뭐라고 했지?", "내 이름 기억해?", "제 이름이 뭐라고 했죠?", "제 이름을 기억하세요?", "내가 누구라고?", "내 이름을 말해 봐"])
